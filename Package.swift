@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One target per module of the architecture, in the order data passes through them. A target imports only targets
+// above it in this list; Tests/TidyTests holds the same table and fails when an import goes the other way.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let tls: [Target.Dependency] = [.product(name: "NIOSSL", package: "swift-nio-ssl")]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "espalier",
+    products: [.executable(name: "espalier", targets: ["espalier"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CBundle"),
+        .target(name: "CShim"),
+        module("Seams"),
+        module("Documents", ["Seams", "CYAML"]),
+        module("Journal", ["Seams"] + [crypto]),
+        module("Store", ["Seams", "Documents", "Journal"] + [crypto]),
+        module("Admission", ["Seams", "Documents"]),
+        module("Client", ["Seams", "Documents"] + nio + tls),
+        module("APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle", logging, certificates, crypto] + nio + tls),
+        module("ControlLoop", ["Seams", "Documents", "Client", logging]),
+        module("Reconcilers", ["Seams", "Documents", "ControlLoop", crypto]),
+        module("Node", ["Seams", "Documents", "Client", "CShim", logging] + nio),
+        module("Gateway", ["Seams", "Documents", "Client", logging] + nio),
+        module("Simulation", ["Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers"]),
+        .executableTarget(
+            name: "espalier",
+            dependencies: [
+                "Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers", "Node",
+                "Gateway", logging, arguments,
+            ] + nio,
+            swiftSettings: settings),
+    ]
+)
+
+/// A library target of our own, with its tests beside it in Tests/<name>Tests.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}

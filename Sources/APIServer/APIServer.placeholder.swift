@@ -1,0 +1,1 @@
+// APIServer: its first file replaces this one.

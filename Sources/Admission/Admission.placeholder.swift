@@ -1,0 +1,1 @@
+// Admission: its first file replaces this one.

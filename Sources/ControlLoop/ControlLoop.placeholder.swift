@@ -1,0 +1,1 @@
+// ControlLoop: its first file replaces this one.

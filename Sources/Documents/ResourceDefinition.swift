@@ -1,0 +1,107 @@
+/// One kind of document as the API server serves it, whether built in, ours or a user's: what a
+/// CustomResourceDefinition says. The server knows no other way to have a kind.
+package struct ResourceDefinition: Sendable {
+    package struct Version: Sendable {
+        package var name: String
+        package var isServed: Bool
+        package var isStorage: Bool
+        package var schema: Schema
+        /// Whether `/status` is a subresource: writes to the main resource then keep the status, and the reverse.
+        package var hasStatus: Bool
+        package var scale: Scale?
+        package var columns: [Column]
+        /// JSON paths that field selectors may name besides `metadata.name` and `metadata.namespace`.
+        package var selectableFields: [String]
+    }
+
+    /// The JSON paths behind the scale subresource.
+    package struct Scale: Sendable {
+        package var specReplicasPath: String
+        package var statusReplicasPath: String
+        package var labelSelectorPath: String?
+    }
+
+    /// A column that `kubectl get` prints.
+    package struct Column: Sendable {
+        package var name: String
+        /// `string`, `integer`, `number`, `boolean` or `date`.
+        package var type: String
+        package var format: String
+        package var description: String
+        package var jsonPath: String
+        /// Above zero: only with `-o wide`.
+        package var priority: Int
+    }
+
+    package var group: String
+    package var kind: String
+    package var listKind: String
+    package var plural: String
+    package var singular: String
+    package var shortNames: [String]
+    package var categories: [String]
+    package var isNamespaced: Bool
+    /// In order of preference; the first served one is the preferred version.
+    package var versions: [Version]
+    /// Verbs the resource offers; review kinds offer only `create`.
+    package var verbs: [String]
+    /// Built-in kinds accept strategic merge patches and updates without a resourceVersion; others do not.
+    package var isBuiltIn: Bool
+
+    package static let allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+
+    package var groupResource: GroupResource { GroupResource(group: group, resource: plural) }
+    package var storageVersion: Version { versions.first { $0.isStorage } ?? versions[0] }
+
+    package func version(_ name: String) -> Version? { versions.first { $0.name == name && $0.isServed } }
+
+    /// Reads a CustomResourceDefinition document. `nil` where it lacks a group, a kind, a plural or a version.
+    /// Bundled built-in kinds carry the annotations `espalier.dev/built-in: "true"` and, where they do not offer every
+    /// verb, `espalier.dev/verbs: create,get`; their group may be empty.
+    package init?(customResourceDefinition document: Document) {
+        let spec = document.spec
+        guard let group = spec["group"]?.stringValue, let kind = spec["names"]?["kind"]?.stringValue,
+            let plural = spec["names"]?["plural"]?.stringValue
+        else { return nil }
+        let versions = (spec["versions"]?.arrayValue ?? []).compactMap(Version.init)
+        if versions.isEmpty { return nil }
+        let names = spec["names"] ?? .null
+        self.group = group
+        self.kind = kind
+        self.plural = plural
+        self.versions = versions
+        listKind = names["listKind"]?.stringValue ?? "\(kind)List"
+        singular = names["singular"]?.stringValue ?? kind.lowercased()
+        shortNames = (names["shortNames"]?.arrayValue ?? []).compactMap(\.stringValue)
+        categories = (names["categories"]?.arrayValue ?? []).compactMap(\.stringValue)
+        isNamespaced = spec["scope"]?.stringValue != "Cluster"
+        let annotations = document.annotations
+        verbs = annotations["espalier.dev/verbs"].map { $0.split(separator: ",").map(String.init) } ?? Self.allVerbs
+        isBuiltIn = annotations["espalier.dev/built-in"] == "true"
+    }
+}
+
+extension ResourceDefinition.Version {
+    init?(_ json: JSON) {
+        guard let name = json["name"]?.stringValue else { return nil }
+        let subresources = json["subresources"]
+        self.name = name
+        isServed = json["served"]?.boolValue ?? true
+        isStorage = json["storage"]?.boolValue ?? false
+        schema = Schema(json["schema"]?["openAPIV3Schema"] ?? ["type": "object", "x-kubernetes-preserve-unknown-fields": true])
+        hasStatus = subresources?["status"] != nil
+        scale = subresources?["scale"].map {
+            ResourceDefinition.Scale(
+                specReplicasPath: $0["specReplicasPath"]?.stringValue ?? ".spec.replicas",
+                statusReplicasPath: $0["statusReplicasPath"]?.stringValue ?? ".status.replicas",
+                labelSelectorPath: $0["labelSelectorPath"]?.stringValue)
+        }
+        columns = (json["additionalPrinterColumns"]?.arrayValue ?? []).map {
+            ResourceDefinition.Column(
+                name: $0["name"]?.stringValue ?? "", type: $0["type"]?.stringValue ?? "string",
+                format: $0["format"]?.stringValue ?? "", description: $0["description"]?.stringValue ?? "",
+                jsonPath: $0["jsonPath"]?.stringValue ?? "", priority: Int($0["priority"]?.integerValue ?? 0))
+        }
+        selectableFields = (json["selectableFields"]?.arrayValue ?? []).compactMap { $0["jsonPath"]?.stringValue }
+    }
+}

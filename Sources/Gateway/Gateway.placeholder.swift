@@ -1,0 +1,1 @@
+// Gateway: its first file replaces this one.

@@ -1,0 +1,1 @@
+// Journal: its first file replaces this one.

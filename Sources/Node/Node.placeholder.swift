@@ -1,0 +1,1 @@
+// Node: its first file replaces this one.

@@ -1,0 +1,1 @@
+// Reconcilers: its first file replaces this one.

@@ -1,0 +1,1 @@
+// Simulation: its first file replaces this one.

@@ -1,0 +1,1 @@
+// Store: its first file replaces this one.
