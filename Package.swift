@@ -35,7 +35,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .target(name: "CBundle"),
+        .target(name: "CBundle", exclude: ["kinds"]),
         .target(name: "CShim"),
         module("Seams"),
         module("Documents", ["Seams", "CYAML"]),

@@ -1,1 +1,0 @@
-// Admission: its first file replaces this one.
