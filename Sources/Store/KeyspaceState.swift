@@ -1,0 +1,177 @@
+/// What the lock of a `Keyspace` guards: the index, the history, and who waits for what. Pure: no clock, no I/O; what
+/// must happen outside the lock (wake-ups, resumed waiters) is returned.
+struct KeyspaceState: Sendable {
+    typealias Wake = @Sendable () -> Void
+
+    private(set) var tree: IndexTree
+    private(set) var history: History
+    /// The newest state that is on disk.
+    private(set) var durable: Snapshot
+    /// A root for each revision that is sequenced and not yet durable, in order.
+    private var pending: [Snapshot] = []
+    /// Roots from which the past is rebuilt by undoing a few changes, in order.
+    private var checkpoints: [Snapshot] = []
+    private var waiters: [DurabilityWaiter] = []
+    var cursors = CursorTable()
+    /// Why writes are refused, once they are.
+    private(set) var refusal: StoreError?
+
+    init(tree: IndexTree = IndexTree(), revision: Revision = .empty) {
+        self.tree = tree
+        self.history = History(compacted: revision)
+        self.durable = Snapshot(revision: revision, tree: tree)
+    }
+
+    var sequenced: Snapshot { Snapshot(revision: history.last, tree: tree) }
+
+    func visible(_ visibility: Keyspace.Visibility) -> Revision {
+        visibility == .sequenced ? history.last : durable.revision
+    }
+
+    // MARK: Writing
+
+    /// Gives the transaction the next revision and makes it visible to loops; a refused one changes nothing.
+    mutating func apply(_ transaction: Transaction, time: Duration) throws(StoreError) -> Revision {
+        if let refusal { throw refusal }
+        try check(transaction.conditions)
+        let revision = history.last.next
+        let changes = transaction.operations.compactMap { change(for: $0, revision: revision) }
+        if changes.isEmpty { return history.last }
+        record(RevisionChanges(revision: revision, changes: changes, time: time))
+        return revision
+    }
+
+    /// Adds a revision to index and history: one just sequenced, or one read from the log.
+    mutating func record(_ revision: RevisionChanges) {
+        for change in revision.changes {
+            if let entry = change.entry { tree.insert(entry) } else { tree.remove(change.key) }
+        }
+        history.append(revision)
+        pending.append(sequenced)
+        if revision.revision.rawValue % StoreLimits.checkpointInterval == 0 { checkpoints.append(sequenced) }
+    }
+
+    /// What an operation does to the newest state; `nil` when it deletes what is not there.
+    func change(for operation: Transaction.Operation, revision: Revision) -> Change? {
+        let previous = tree.get(operation.key)
+        switch operation {
+        case .put(let key, let value, let offset, let isSealed):
+            let entry = Entry(
+                key: key, value: offset.map { Self.splice(revision, into: value, at: $0) } ?? Bytes(value),
+                createRevision: previous?.createRevision ?? revision, modRevision: revision, revisionOffset: offset,
+                isSealed: isSealed)
+            return Change(revision: revision, key: key, value: entry.value, entry: entry, previousEntry: previous)
+        case .delete(let key):
+            guard let previous else { return nil }
+            return Change(
+                revision: revision, key: key, value: previous.value(at: revision), entry: nil, previousEntry: previous)
+        }
+    }
+
+    private static func splice(_ revision: Revision, into value: [UInt8], at offset: Int) -> Bytes {
+        let digits = revision.digits
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(value.count + digits.count)
+        bytes.append(contentsOf: value[..<offset])
+        bytes.append(contentsOf: digits)
+        bytes.append(contentsOf: value[offset...])
+        return Bytes(bytes)
+    }
+
+    private func check(_ conditions: [Transaction.Condition]) throws(StoreError) {
+        for condition in conditions {
+            switch condition {
+            case .unchanged(let key, let revision):
+                let current = tree.get(key)
+                if current?.modRevision != revision { throw .conditionFailed(key, current: current) }
+            case .absent(let key):
+                if let current = tree.get(key) { throw .conditionFailed(key, current: current) }
+            }
+        }
+    }
+
+    // MARK: Durability
+
+    /// Everything up to `revision` is on disk: who waited for that, and which watches may look now.
+    mutating func becameDurable(_ revision: Revision) -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
+        guard revision > durable.revision else { return ([], []) }
+        let done = pending.prefix { $0.revision <= revision }
+        guard let last = done.last else { return ([], []) }
+        let before = durable.revision
+        durable = last
+        pending.removeFirst(done.count)
+        let ready = waiters.filter { $0.revision <= revision }
+        waiters.removeAll { $0.revision <= revision }
+        return (wakes(after: before, through: durable.revision, visibility: .durable), ready)
+    }
+
+    /// The answer for a waiter when it is known already; else it waits.
+    mutating func await(_ waiter: DurabilityWaiter) -> Result<Void, StoreError>? {
+        if waiter.revision <= durable.revision { return .success(()) }
+        if let refusal { return .failure(refusal) }
+        waiters.append(waiter)
+        return nil
+    }
+
+    /// No more writes, for this reason. What is sequenced and not durable will never be known to be.
+    mutating func refuse(_ reason: StoreError) -> [DurabilityWaiter] {
+        if refusal == nil { refusal = reason }
+        defer { waiters = [] }
+        return waiters
+    }
+
+    mutating func close() -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
+        let waiting = refuse(.closed)
+        return (cursors.close(), waiting)
+    }
+
+    // MARK: The past
+
+    func snapshot(at revision: Revision) throws(StoreError) -> Snapshot {
+        if revision > history.last { throw .future(revision) }
+        if revision < history.compacted { throw .compacted(revision) }
+        var base = sequenced
+        if let checkpoint = checkpoints.first(where: { $0.revision >= revision }) { base = checkpoint }
+        if durable.revision >= revision, durable.revision < base.revision { base = durable }
+        var tree = base.tree
+        var undone = base.revision
+        while undone > revision {
+            for change in history[undone].changes.reversed() {
+                if let previous = change.previousEntry { tree.insert(previous) } else { tree.remove(change.key) }
+            }
+            undone = Revision(rawValue: undone.rawValue - 1)
+        }
+        return Snapshot(revision: revision, tree: tree)
+    }
+
+    mutating func compact(to revision: Revision) {
+        history.compact(to: min(revision, durable.revision))
+        let compacted = history.compacted
+        checkpoints.removeAll { $0.revision < compacted }
+    }
+}
+
+extension Transaction {
+    /// Refuses what no state could accept.
+    func validate() throws(StoreError) {
+        if operations.count > StoreLimits.operations {
+            throw .invalid(reason: "a transaction of \(operations.count) operations; at most \(StoreLimits.operations) are allowed")
+        }
+        for (index, operation) in operations.enumerated() {
+            let key = operation.key
+            guard key.isWellFormed else {
+                throw .invalid(reason: "the key \(key) is not four parts of valid text without NUL")
+            }
+            if operations[..<index].contains(where: { $0.key == key }) {
+                throw .invalid(reason: "a transaction writes \(key) twice")
+            }
+            guard case .put(_, let value, let offset, _) = operation else { continue }
+            if value.count > StoreLimits.valueBytes {
+                throw .invalid(reason: "\(key) is \(value.count) bytes; at most \(StoreLimits.valueBytes) are allowed")
+            }
+            if let offset, offset < 0 || offset > value.count {
+                throw .invalid(reason: "revision offset \(offset) lies outside the \(value.count) bytes of \(key)")
+            }
+        }
+    }
+}

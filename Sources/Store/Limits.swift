@@ -1,0 +1,15 @@
+/// What this module refuses to go beyond, and when it forgets.
+package enum StoreLimits {
+    /// Bytes of one key. Names and namespaces are at most 253 bytes each.
+    package static let keyBytes = 1024
+    /// Bytes of one value: a document of 3 MiB and what the server adds to it.
+    package static let valueBytes = 4 * 1024 * 1024
+    /// Operations in one transaction.
+    package static let operations = 128
+    /// Bytes that wait for the disk before writes are refused.
+    package static let pendingBytes = 128 * 1024 * 1024
+    /// Revisions between two roots kept for reading the past; a read in between undoes at most so many.
+    static let checkpointInterval: UInt64 = 64
+    /// Revisions one poll of a watch returns at most.
+    static let pollRevisions = 512
+}

@@ -1,1 +1,0 @@
-// Store: its first file replaces this one.
