@@ -1,0 +1,175 @@
+package import Documents
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+internal import Synchronization
+
+/// Where a Kubernetes API is, and who we are to it: what a kubeconfig's context says.
+package struct Endpoint: Sendable {
+    package var host: String
+    package var port: Int
+    /// Path in front of every request, such as a proxy's; empty as a rule.
+    package var basePath = ""
+    /// PEM. Empty: the system's authorities.
+    package var certificateAuthority: [UInt8] = []
+    package var bearerToken: String?
+    /// PEM certificate chain and key, where the client authenticates by certificate.
+    package var clientCertificate: [UInt8]?
+    package var clientKey: [UInt8]?
+    /// The namespace of the context.
+    package var namespace = "default"
+    /// Whom the server takes us for, in `User-Agent` and hence in managedFields of plain writes.
+    package var userAgent = "espalier"
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// Speaks HTTP/1.1 over TLS to any Kubernetes API. Keeps connections for reuse; every answer has a bound in size and time.
+package final class HTTPClient: Sendable {
+    package let endpoint: Endpoint
+    private let tls: NIOSSLContext
+    private let group: any EventLoopGroup
+    private let idle = Mutex<[any Channel]>([])
+    /// Discovery, filled on first use.
+    let discovered = Mutex<[GroupVersionKind: ResourceInformation]>([:])
+    let versions = Mutex<[GroupResource: ResourceInformation]>([:])
+
+    package init(endpoint: Endpoint) throws(APIError) {
+        self.endpoint = endpoint
+        group = MultiThreadedEventLoopGroup.singleton
+        do {
+            tls = try NIOSSLContext(configuration: try Self.configuration(endpoint))
+        } catch {
+            throw APIError.unreachable("the TLS material of the kubeconfig cannot be used: \(error)")
+        }
+    }
+
+    private static func configuration(_ endpoint: Endpoint) throws -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.applicationProtocols = ["http/1.1"]
+        if !endpoint.certificateAuthority.isEmpty {
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(endpoint.certificateAuthority))
+        }
+        if let certificate = endpoint.clientCertificate, let key = endpoint.clientKey {
+            configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) }
+            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem))
+        }
+        return configuration
+    }
+
+    /// One request with a whole answer, whatever its status. `target` is the path with its query, percent-encoded.
+    package func request(
+        _ method: String, _ target: String, contentType: String = "application/json", accept: String = "application/json",
+        body: [UInt8]? = nil
+    ) async throws(APIError) -> (status: Int, contentType: String, body: [UInt8]) {
+        let request = makeRequest(method, target, contentType, accept, body)
+        let answer = try await exchange(request, streams: false)
+        guard case .whole(let bytes) = answer.body else { throw APIError.unreachable("expected a whole answer") }
+        return (answer.status, answer.headers.first(name: "Content-Type") ?? "", bytes)
+    }
+
+    /// One request whose successful answer is read as it arrives. Any other answer is thrown.
+    package func stream(_ target: String, accept: String = "application/json") async throws(APIError) -> ByteStream {
+        let answer = try await exchange(makeRequest("GET", target, "", accept, nil), streams: true)
+        switch answer.body {
+        case .stream(let stream): return stream
+        case .whole(let bytes): throw Self.error(status: answer.status, bytes)
+        }
+    }
+
+    /// The error an unsuccessful answer carries: its Status document where it has one.
+    static func error(status: Int, _ body: [UInt8]) -> APIError {
+        if let json = try? JSONParser.parse(body), let error = APIError(status: json) { return error }
+        let text = String(decoding: body.prefix(300), as: UTF8.self)
+        return APIError(code: status, reason: .internalError, message: "the server answered \(status): \(text)")
+    }
+
+    private func makeRequest(
+        _ method: String, _ target: String, _ contentType: String, _ accept: String, _ body: [UInt8]?
+    ) -> HTTPRequest {
+        var request = HTTPRequest(method: HTTPMethod(rawValue: method), target: endpoint.basePath + target, body: body)
+        request.headers = [("Accept", accept), ("User-Agent", endpoint.userAgent)]
+        if body != nil { request.headers.append(("Content-Type", contentType)) }
+        if let token = endpoint.bearerToken { request.headers.append(("Authorization", "Bearer \(token)")) }
+        return request
+    }
+
+    /// A connection that was kept may have been closed meanwhile: a read is then tried once more on a fresh one.
+    private func exchange(_ request: HTTPRequest, streams: Bool) async throws(APIError) -> HTTPAnswer {
+        if let kept = takeIdle() {
+            do throws(APIError) {
+                return try await send(request, streams: streams, on: kept)
+            } catch {
+                if request.method != .GET || error.reason != .serviceUnavailable { throw error }
+            }
+        }
+        return try await send(request, streams: streams, on: try await connect())
+    }
+
+    private func send(_ request: HTTPRequest, streams: Bool, on channel: any Channel) async throws(APIError) -> HTTPAnswer {
+        let promise = channel.eventLoop.makePromise(of: HTTPAnswer.self)
+        let host = endpoint.port == 443 ? endpoint.host : "\(endpoint.host):\(endpoint.port)"
+        channel.eventLoop.execute {
+            do {
+                let handler = try channel.pipeline.syncOperations.handler(type: ExchangeHandler.self)
+                handler.start(request, host: host, streams: streams, promise: promise, channel: channel)
+            } catch {
+                promise.fail(APIError.unreachable("the connection has ended"))
+            }
+        }
+        do {
+            return try await promise.futureResult.get()
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw APIError.unreachable("\(error)")
+        }
+    }
+
+    private func connect() async throws(APIError) -> any Channel {
+        let tls = tls
+        let name = Self.isAddress(endpoint.host) ? nil : endpoint.host
+        do {
+            return try await ClientBootstrap(group: group)
+                .connectTimeout(ClientLimits.connectTimeout)
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let pipeline = channel.pipeline.syncOperations
+                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name))
+                        try pipeline.addHTTPClientHandlers()
+                        try pipeline.addHandler(ExchangeHandler { [weak self, weak channel] isReusable in
+                            if isReusable, let channel { self?.keep(channel) }
+                        })
+                    }
+                }
+                .connect(host: endpoint.host, port: endpoint.port).get()
+        } catch {
+            throw APIError.unreachable("no connection to \(endpoint.host):\(endpoint.port): \(error)")
+        }
+    }
+
+    private func takeIdle() -> (any Channel)? {
+        idle.withLock { idle in
+            idle.removeAll { !$0.isActive }
+            return idle.popLast()
+        }
+    }
+
+    private func keep(_ channel: any Channel) {
+        let isKept = idle.withLock { idle in
+            if idle.count >= ClientLimits.idleConnections { return false }
+            idle.append(channel)
+            return true
+        }
+        if !isKept { channel.close(promise: nil) }
+    }
+
+    private static func isAddress(_ host: String) -> Bool {
+        (try? SocketAddress(ipAddress: host, port: 0)) != nil
+    }
+}

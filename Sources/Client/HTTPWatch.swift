@@ -1,0 +1,144 @@
+internal import Documents
+internal import Synchronization
+
+/// A watch over several resources of a remote API: one HTTP stream each, begun with a list. A stream that ends is
+/// resumed where it stood; one whose place in history is gone makes `poll` throw `expired`, and the caller starts anew.
+final class HTTPWatch: WatchStream {
+    /// Where one resource's watch stands.
+    struct Source: Sendable {
+        let resource: GroupResource
+        let path: String
+        /// Events that are there but not handed out.
+        var ready: [WatchEvent]
+        var revision: String
+        var stream: ByteStream?
+        /// The start of an event whose end has not arrived.
+        var rest: [UInt8] = []
+
+        init(resource: GroupResource, path: String, list: DocumentList) {
+            self.resource = resource
+            self.path = path
+            ready = list.items.map { WatchEvent(.added, resource, $0) }
+            revision = list.resourceVersion
+        }
+    }
+
+    private struct State {
+        var sources: [Source]
+        var failure: APIError?
+        var isCancelled = false
+        var waiter: CheckedContinuation<Void, Never>?
+        var wasSignalled = false
+    }
+
+    private let client: HTTPClient
+    private let state: Mutex<State>
+
+    init(client: HTTPClient, sources: [Source]) {
+        self.client = client
+        state = Mutex(State(sources: sources))
+    }
+
+    func poll() throws(APIError) -> [WatchEvent] {
+        let result: Result<[WatchEvent], APIError> = state.withLock { state in
+            state.wasSignalled = false
+            var events: [WatchEvent] = []
+            for position in state.sources.indices {
+                do throws(APIError) {
+                    events += try Self.read(&state.sources[position])
+                } catch {
+                    state.failure = error
+                }
+            }
+            if events.isEmpty, let failure = state.failure { return .failure(failure) }
+            return .success(events)
+        }
+        return try result.get()
+    }
+
+    func wait() async {
+        await resumeStreams()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isReady = state.withLock { state in
+                    if state.wasSignalled || state.isCancelled || state.failure != nil || Task.isCancelled { return true }
+                    state.waiter = continuation
+                    return false
+                }
+                if isReady { continuation.resume() }
+            }
+        } onCancel: {
+            signal()
+        }
+    }
+
+    func cancel() {
+        let streams = state.withLock { state in
+            state.isCancelled = true
+            return state.sources.compactMap(\.stream)
+        }
+        for stream in streams { stream.cancel() }
+        signal()
+    }
+
+    /// Opens a stream for every source that has none. A server that cannot be reached is tried again at the next wait.
+    private func resumeStreams() async {
+        let missing = state.withLock { state in state.sources.filter { $0.stream == nil }.map { ($0.resource, $0.path, $0.revision) } }
+        for (resource, path, revision) in missing {
+            let query = HTTPClient.query([
+                ("watch", "true"), ("resourceVersion", revision), ("allowWatchBookmarks", "true"),
+                ("timeoutSeconds", String(ClientLimits.watchSeconds)),
+            ])
+            do throws(APIError) {
+                let stream = try await client.stream(path + query)
+                state.withLock { state in
+                    guard let position = state.sources.firstIndex(where: { $0.resource == resource }) else { return }
+                    state.sources[position].stream = stream
+                }
+                stream.observe { [weak self] in self?.signal() }
+            } catch {
+                state.withLock { $0.failure = error }
+                signal()
+            }
+        }
+    }
+
+    private func signal() {
+        let waiter = state.withLock { state in
+            state.wasSignalled = true
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    private static func read(_ source: inout Source) throws(APIError) -> [WatchEvent] {
+        var events = source.ready
+        source.ready = []
+        guard let stream = source.stream else { return events }
+        guard let bytes = try stream.take() else {
+            source.stream = nil  // ended in good order; the next wait resumes it
+            source.rest = []
+            return events
+        }
+        source.rest += bytes
+        if source.rest.count > ClientLimits.eventBytes { throw APIError.unreachable("a watch event is too large") }
+        while let end = source.rest.firstIndex(of: UInt8(ascii: "\n")) {
+            let line = Array(source.rest[..<end])
+            source.rest.removeSubrange(...end)
+            if !line.isEmpty, let event = try decode(line, &source) { events.append(event) }
+        }
+        return events
+    }
+
+    private static func decode(_ line: [UInt8], _ source: inout Source) throws(APIError) -> WatchEvent? {
+        guard let json = try? JSONParser.parse(line, maximumBytes: ClientLimits.eventBytes), let object = json["object"] else {
+            throw APIError.unreachable("a watch event is not JSON")
+        }
+        let type = json["type"]?.stringValue ?? ""
+        if type == "ERROR" { throw APIError(status: object) ?? APIError.unreachable("the watch failed") }
+        let document = Document(object)
+        if !document.resourceVersion.isEmpty { source.revision = document.resourceVersion }
+        return WatchEvent.Kind(rawValue: type).map { WatchEvent($0, source.resource, document) }
+    }
+}

@@ -1,0 +1,20 @@
+internal import NIOCore
+
+/// What the HTTP client refuses to go beyond.
+package enum ClientLimits {
+    /// Bytes of one buffered answer. A list of 10,000 documents of 4 KB fits.
+    package static let responseBytes = 256 * 1024 * 1024
+    /// Bytes of one watch event.
+    package static let eventBytes = 8 * 1024 * 1024
+    /// Bytes of a streamed answer that may wait for their reader before the connection stops reading.
+    static let streamedBytes = 1024 * 1024
+    /// Connections kept open for reuse.
+    static let idleConnections = 8
+    /// Documents a page of a list asks for.
+    static let pageSize = 500
+    static let connectTimeout = TimeAmount.seconds(10)
+    /// How long a server may take to begin its answer, and to go on with one that is not a stream.
+    static let responseTimeout = TimeAmount.seconds(60)
+    /// How long a watch asks the server to last before it is resumed.
+    static let watchSeconds = 300
+}
