@@ -4,4 +4,13 @@ package enum DocumentLimits {
     package static let documentBytes = 3 * 1024 * 1024
     /// How deep arrays and objects may nest.
     package static let nestingDepth = 128
+    /// Bytes of a label or field selector.
+    package static let selectorBytes = 64 * 1024
+    /// Bytes of a JSONPath.
+    package static let jsonPathBytes = 4096
+    /// Operations of one JSON patch, as in Kubernetes.
+    package static let patchOperations = 10_000
+    /// Values that the operations of one JSON patch may copy, move or shift in all. A copy of a copy of a copy grows
+    /// like a power of two; this is where it ends.
+    package static let patchWork = 4_000_000
 }
