@@ -1,1 +1,0 @@
-// Gateway: its first file replaces this one.
