@@ -1,1 +1,0 @@
-// ControlLoop: its first file replaces this one.

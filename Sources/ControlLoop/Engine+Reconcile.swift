@@ -1,0 +1,111 @@
+internal import Client
+internal import Documents
+internal import Logging
+internal import Seams
+
+extension Engine {
+    /// One pass over one primary: observe, decide, bring about.
+    mutating func reconcile(_ item: Item, now: Instant) async {
+        guard let primary = cache.get(key(item)) else { return queue.forget(item) }
+        statistics.reconciles += 1
+        let children = cache.controlled(by: primary.uid).filter { isChildKind($0.key.resource, of: item.loop) }
+        let outcome = reconcilers[item.loop].decide(
+            primary, children: children, refusals: [], view: View(cache), now: now)
+        do {
+            try await bringAbout(outcome, item, primary, children, now: now)
+        } catch {
+            statistics.failures += 1
+            let due = queue.failed(item, now: now)
+            var details = metadata(item)
+            details["error"] = "\(error)"
+            details["again"] = "\(due - now)"
+            logger.debug("reconcile failed, will try again", metadata: details)
+        }
+    }
+
+    private func isChildKind(_ resource: GroupResource, of loop: Int) -> Bool {
+        reconcilers[loop].interests.contains { $0.isChild && $0.resource == resource }
+    }
+
+    private mutating func bringAbout(
+        _ outcome: Outcome, _ item: Item, _ primary: Document, _ children: [OwnedDocument], now: Instant
+    ) async throws(APIError) {
+        var final = outcome
+        var refusals: [Refusal] = []
+        if !primary.isBeingDeleted {
+            try await writePrimary(outcome, item, primary, now: now)
+            refusals = try await writeChildren(outcome, item, primary, now: now)
+            try await deleteUnwanted(outcome, item, primary, children, now: now)
+            if !refusals.isEmpty {
+                final = reconcilers[item.loop].decide(
+                    primary, children: children, refusals: refusals, view: View(cache), now: now)
+            }
+        }
+        for event in final.events.prefix(ControlLoopLimits.eventsPerReconcile) {
+            await write(event, about: primary, item, now: now)
+        }
+        if let status = final.status { try await write(status: status, item, primary, now: now) }
+        if primary.isBeingDeleted { try await writePrimary(final, item, primary, now: now) }
+        if final.isExpired, !primary.isBeingDeleted { try await delete(key(item), uid: primary.uid, item, now: now) }
+        if let wakeAt = final.wakeAt { queue.add(item, at: wakeAt) }
+        if refusals.isEmpty {
+            queue.succeeded(item)
+        } else {
+            statistics.failures += 1
+            queue.failed(item, now: now)
+        }
+    }
+
+    /// The loop's own finalizers and annotations on the primary.
+    private mutating func writePrimary(
+        _ outcome: Outcome, _ item: Item, _ primary: Document, now: Instant
+    ) async throws(APIError) {
+        let loop = reconcilers[item.loop]
+        var metadata: JSONObject = ["name": .string(primary.name)]
+        if !primary.namespace.isEmpty { metadata["namespace"] = .string(primary.namespace) }
+        if !outcome.annotations.isEmpty {
+            let sorted = outcome.annotations.sorted { $0.key < $1.key }
+            metadata["annotations"] = .object(JSONObject(sorted.map { ($0.key, JSON.string($0.value)) }))
+        }
+        if !outcome.finalizers.isEmpty { metadata["finalizers"] = .array(outcome.finalizers.map(JSON.string)) }
+        let wanted = Document([
+            "apiVersion": .string(primary.apiVersion), "kind": .string(primary.kind), "metadata": .object(metadata),
+        ])
+        let isNothingWanted = outcome.annotations.isEmpty && outcome.finalizers.isEmpty
+        if isNothingWanted, !hasApplied(loop.owner, primary) { return }
+        if Comparison.difference(wanted: wanted, live: primary, owner: loop.owner) == nil { return }
+        statistics.primaryWrites += 1
+        var options = WriteOptions(fieldManager: loop.owner.name)
+        options.force = true
+        let stored = try await client.apply(wanted, subresource: nil, options: options)
+        ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
+    }
+
+    private func hasApplied(_ owner: FieldOwner, _ document: Document) -> Bool {
+        (document.json["metadata"]?["managedFields"]?.arrayValue ?? []).contains {
+            $0["manager"]?.stringValue == owner.name && $0["operation"]?.stringValue == "Apply"
+                && ($0["subresource"]?.stringValue ?? "").isEmpty
+        }
+    }
+
+    private mutating func write(status: JSON, _ item: Item, _ primary: Document, now: Instant) async throws(APIError) {
+        let owner = reconcilers[item.loop].owner
+        var wanted = Document([
+            "apiVersion": .string(primary.apiVersion), "kind": .string(primary.kind),
+            "metadata": ["name": .string(primary.name), "uid": .string(primary.uid)], "status": status,
+        ])
+        if !primary.namespace.isEmpty { wanted.metadata["namespace"] = .string(primary.namespace) }
+        guard let difference = Comparison.difference(wanted: wanted, live: primary, owner: owner, subresource: "status")
+        else { return }
+        if case .insideAtomic = difference, status == primary.status { return }
+        statistics.statusWrites += 1
+        var options = WriteOptions(fieldManager: owner.name)
+        options.force = true
+        do {
+            let stored = try await client.apply(wanted, subresource: .status, options: options)
+            ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
+        } catch where error.reason == .notFound {
+            return  // the primary went while we decided; its deletion is on the way to the cache
+        }
+    }
+}
