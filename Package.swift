@@ -56,6 +56,7 @@ let package = Package(
                 "Gateway", logging, arguments,
             ] + nio,
             swiftSettings: settings),
+        .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
     ]
 )
 

@@ -2,6 +2,8 @@
 package enum DocumentLimits {
     /// Bytes of one document, as JSON or YAML. Kubernetes refuses request bodies above 3 MiB.
     package static let documentBytes = 3 * 1024 * 1024
+    /// Bytes of a YAML file, which may hold many documents.
+    package static let streamBytes = 32 * 1024 * 1024
     /// How deep arrays and objects may nest.
     package static let nestingDepth = 128
     /// Bytes of a label or field selector.
