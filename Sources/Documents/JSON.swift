@@ -33,12 +33,21 @@ extension JSON: Equatable, Hashable {
         case .number(let value): hasher.combine(value)
         case .string(let value): hasher.combine(value)
         case .array(let value): hasher.combine(value)
-        case .object(let value): hasher.combine(value.count)
+        case .object(let value):
+            // The order of the members does not count, so their hashes are joined by an operation that ignores it.
+            hasher.combine(value.members.reduce(0) { $0 ^ JSON.hash(of: $1) })
         }
     }
 }
 
 extension JSON {
+    private static func hash(of member: JSONObject.Member) -> Int {
+        var hasher = Hasher()
+        hasher.combine(member.key)
+        hasher.combine(member.value)
+        return hasher.finalize()
+    }
+
     package var isNull: Bool { if case .null = self { true } else { false } }
     package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
     package var integerValue: Int64? { if case .integer(let value) = self { value } else { nil } }

@@ -53,6 +53,10 @@ package final class Schema: Sendable {
     /// `x-kubernetes-map-type: atomic`: apply owns the object as a whole.
     package let isAtomicMap: Bool
     package let rules: [Rule]
+    /// Names of the properties that have a default, in order.
+    package let defaultedProperties: [String]
+    /// Whether this schema or one below it has a rule.
+    package let containsRules: Bool
     /// The JSON the schema was made from, for OpenAPI documents.
     package let source: JSON
 
@@ -103,6 +107,10 @@ package final class Schema: Sendable {
                 messageExpression: $0["messageExpression"]?.stringValue ?? "",
                 reason: $0["reason"]?.stringValue ?? "", fieldPath: $0["fieldPath"]?.stringValue ?? "")
         }
+        defaultedProperties = properties.filter { $0.value.defaultValue != nil }.keys.sorted()
+        containsRules =
+            !rules.isEmpty || properties.values.contains { $0.containsRules } || items?.containsRules == true
+            || additionalProperties?.containsRules == true
         source = json
     }
 }

@@ -1,0 +1,60 @@
+/// `+ - * / %` of the rule language. Overflow and division by zero are errors, never traps.
+enum RuleArithmetic {
+    static func result(_ symbol: String, _ left: RuleValue, _ right: RuleValue) throws(RuleError) -> RuleValue {
+        switch (left, right) {
+        case (.integer(let a), .integer(let b)): return .integer(try whole(symbol, a, b))
+        case (.unsigned(let a), .unsigned(let b)): return .unsigned(try whole(symbol, a, b))
+        case (.string(let a), .string(let b)) where symbol == "+": return .string(a + b)
+        case (.bytes(let a), .bytes(let b)) where symbol == "+": return .bytes(a + b)
+        case (.duration(let a), .duration(let b)) where symbol == "+": return .duration(a + b)
+        case (.duration(let a), .duration(let b)) where symbol == "-": return .duration(a - b)
+        case (.timestamp(let seconds, let nanoseconds), .duration(let span)) where symbol == "+" || symbol == "-":
+            return try moved(seconds, nanoseconds, by: symbol == "+" ? span : .zero - span)
+        case (.timestamp(let a, let c), .timestamp(let b, let d)) where symbol == "-":
+            return .duration(.seconds(a) - .seconds(b) + .nanoseconds(Int64(c) - Int64(d)))
+        default: break
+        }
+        if symbol == "+", let a = left.elements, let b = right.elements { return .list(a + b) }
+        guard let a = left.number, let b = right.number else { throw RuleEvaluator.noOverload("_\(symbol)_", [left, right]) }
+        switch symbol {
+        case "+": return .double(a + b)
+        case "-": return .double(a - b)
+        case "*": return .double(a * b)
+        case "/": return .double(a / b)
+        default: throw RuleEvaluator.noOverload("_\(symbol)_", [left, right])
+        }
+    }
+
+    private static func whole<Number: FixedWidthInteger>(
+        _ symbol: String, _ a: Number, _ b: Number
+    ) throws(RuleError) -> Number {
+        if b == 0, symbol == "/" { throw RuleError(.evaluation, "division by zero") }
+        if b == 0, symbol == "%" { throw RuleError(.evaluation, "modulus by zero") }
+        let (value, overflow) =
+            switch symbol {
+            case "+": a.addingReportingOverflow(b)
+            case "-": a.subtractingReportingOverflow(b)
+            case "*": a.multipliedReportingOverflow(by: b)
+            case "/": a.dividedReportingOverflow(by: b)
+            default: a.remainderReportingOverflow(dividingBy: b)
+            }
+        if overflow { throw RuleError(.evaluation, "integer overflow") }
+        return value
+    }
+
+    private static func moved(_ seconds: Int64, _ nanoseconds: Int32, by span: Duration) throws(RuleError) -> RuleValue {
+        let (whole, attoseconds) = span.components
+        var parts = Int64(nanoseconds) + attoseconds / 1_000_000_000
+        let (sum, overflow) = seconds.addingReportingOverflow(whole)
+        if overflow || abs(sum) > 1 << 50 { throw RuleError(.evaluation, "timestamp overflow") }
+        var carried = sum
+        if parts < 0 {
+            parts += 1_000_000_000
+            carried -= 1
+        } else if parts >= 1_000_000_000 {
+            parts -= 1_000_000_000
+            carried += 1
+        }
+        return .timestamp(carried, Int32(truncatingIfNeeded: parts))
+    }
+}
