@@ -1,0 +1,79 @@
+package import Documents
+
+/// A kubeconfig file's current context as an `Endpoint`. Reads the parts people use: clusters with inline or named
+/// authorities, users with a token or a client certificate. Exec plug-ins and OIDC are refused by name.
+package enum Kubeconfig {
+    /// Reads `bytes`, the content of `file` (which messages name). `readFile` fetches files the kubeconfig points to.
+    package static func endpoint(
+        _ bytes: [UInt8], file: String, context wanted: String? = nil, readFile: (String) throws -> [UInt8]
+    ) throws(APIError) -> Endpoint {
+        let config: JSON
+        do throws(YAMLError) {
+            config = try YAMLReader.documents(in: bytes, file: file).first?.json ?? .null
+        } catch {
+            throw APIError.badRequest("\(error)")
+        }
+        guard let name = wanted ?? config["current-context"]?.stringValue, !name.isEmpty else {
+            throw APIError.badRequest("\(file): expected a current-context, found none; choose one with --context")
+        }
+        let context = try entry("contexts", name, config, file)["context"] ?? .null
+        let cluster = try entry("clusters", context["cluster"]?.stringValue ?? "", config, file)["cluster"] ?? .null
+        let user = try entry("users", context["user"]?.stringValue ?? "", config, file)["user"] ?? .null
+        var endpoint = try server(cluster["server"]?.stringValue ?? "", file)
+        if let namespace = context["namespace"]?.stringValue { endpoint.namespace = namespace }
+        endpoint.certificateAuthority = try material("certificate-authority", cluster, file, readFile) ?? []
+        endpoint.clientCertificate = try material("client-certificate", user, file, readFile)
+        endpoint.clientKey = try material("client-key", user, file, readFile)
+        endpoint.bearerToken = user["token"]?.stringValue
+        for plugin in ["exec", "auth-provider"] where user[plugin] != nil {
+            throw APIError.badRequest("\(file): users of kind \(plugin) are not supported; use a token or a client certificate")
+        }
+        return endpoint
+    }
+
+    private static func entry(_ list: String, _ name: String, _ config: JSON, _ file: String) throws(APIError) -> JSON {
+        let entries = config[list]?.arrayValue ?? []
+        if let found = entries.first(where: { $0["name"]?.stringValue == name }) { return found }
+        let names = entries.compactMap { $0["name"]?.stringValue }.joined(separator: ", ")
+        throw APIError.badRequest("\(file): expected \"\(name)\" among \(list), found \(names.isEmpty ? "none" : names)")
+    }
+
+    private static func server(_ url: String, _ file: String) throws(APIError) -> Endpoint {
+        guard url.hasPrefix("https://") else {
+            throw APIError.badRequest("\(file): expected a server that begins with https://, found \"\(url)\"")
+        }
+        let rest = url.dropFirst("https://".count)
+        let authority = rest.prefix { $0 != "/" }
+        let path = rest.dropFirst(authority.count)
+        let isBracketed = authority.hasPrefix("[")
+        let colon = authority.lastIndex(of: ":").flatMap { isBracketed && authority[$0...].contains("]") ? nil : $0 }
+        let host = authority[..<(colon ?? authority.endIndex)].filter { $0 != "[" && $0 != "]" }
+        let port = colon.map { Int(authority[authority.index(after: $0)...]) } ?? 443
+        guard let port, (1...65535).contains(port), !host.isEmpty else {
+            throw APIError.badRequest("\(file): expected a server as https://host:port, found \"\(url)\"")
+        }
+        var endpoint = Endpoint(host: String(host), port: port)
+        endpoint.basePath = path == "/" ? "" : String(path)
+        return endpoint
+    }
+
+    /// PEM bytes that stand inline under `<field>-data`, in base64, or in the file that `<field>` names.
+    private static func material(
+        _ field: String, _ section: JSON, _ file: String, _ readFile: (String) throws -> [UInt8]
+    ) throws(APIError) -> [UInt8]? {
+        if let text = section["\(field)-data"]?.stringValue {
+            guard let bytes = Base64.decode(text) else {
+                throw APIError.badRequest("\(file): expected base64 in \(field)-data")
+            }
+            return bytes
+        }
+        guard let path = section[field]?.stringValue else { return nil }
+        let folder = file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
+        let full = path.hasPrefix("/") ? path : folder + path
+        do {
+            return try readFile(full)
+        } catch {
+            throw APIError.badRequest("\(file): \(field) names \(full), which cannot be read: \(error)")
+        }
+    }
+}

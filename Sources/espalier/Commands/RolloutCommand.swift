@@ -1,0 +1,140 @@
+internal import ArgumentParser
+internal import Client
+internal import Documents
+internal import Seams
+
+/// Looks at and decides about how a landscape's change goes live.
+struct RolloutCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rollout", abstract: "Shows and decides how a landscape's change goes live.",
+        subcommands: [Status.self, Pause.self, Promote.self, Abort.self, Retry.self, Undo.self])
+
+    struct Target: ParsableArguments {
+        @Argument(help: "The landscape.") var landscape: String
+        @OptionGroup var connection: Connection
+
+        /// The landscape's name, from `shop`, `ls/shop` or `landscape/shop`.
+        var name: String { landscape.split(separator: "/").last.map(String.init) ?? landscape }
+    }
+
+    struct Status: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Follows the newest rollout to its end. Ends with 1 where it failed or was aborted.")
+        @OptionGroup var target: Target
+        @Flag(inversion: .prefixedNo, help: "Waits for the end; otherwise says where the rollout stands.") var watch = true
+
+        func run() async throws {
+            let session = try target.connection.open()
+            let rollouts = try await session.client.watch([RolloutView.resource], options: session.watchOptions)
+            defer { rollouts.cancel() }
+            var known: [String: RolloutView] = [:]
+            var said = ""
+            while true {
+                for event in try rollouts.poll() {
+                    known[event.document.name] = event.kind == .deleted ? nil : RolloutView(document: event.document)
+                }
+                guard let view = RolloutView.newest(known.values, of: target.name) else {
+                    throw APIError.badRequest("landscape \"\(target.name)\" has no rollout in namespace \(session.namespace)")
+                }
+                if view.summary != said { Terminal.print(view.summary) }
+                said = view.summary
+                if view.hasEnded || !watch {
+                    if view.hasFailed { throw Terminal.Exit(code: 1) }
+                    return
+                }
+                await rollouts.wait()
+            }
+        }
+    }
+
+    struct Pause: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Holds the rollout where it is.")
+        @OptionGroup var target: Target
+        func run() async throws { try await Decision.write("Pause", target, "paused") }
+    }
+
+    struct Promote: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Ends the pause the rollout stands in.")
+        @OptionGroup var target: Target
+        @Flag(help: "Skips the rest of the ladder.") var full = false
+        func run() async throws { try await Decision.write(full ? "PromoteFull" : "Promote", target, "promoted") }
+    }
+
+    struct Abort: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Goes back to the revision that had the traffic before.")
+        @OptionGroup var target: Target
+        func run() async throws { try await Decision.write("Abort", target, "aborted") }
+    }
+
+    struct Retry: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Starts the ladder again after an abort or a failure.")
+        @OptionGroup var target: Target
+        func run() async throws { try await Decision.write("Retry", target, "started again") }
+    }
+}
+
+/// What a Rollout document says, in the words of the command line.
+struct RolloutView {
+    static let resource = GroupResource(group: "espalier.dev", resource: "rollouts")
+    let document: Document
+
+    var landscape: String { document.spec["landscape"]?["name"]?.stringValue ?? "" }
+    private var steps: [JSON] { document.spec["steps"]?.arrayValue ?? [] }
+    private var step: Int { Int(document.status["step"]?.integerValue ?? 0) }
+    var weight: Int64 { document.status["weight"]?.integerValue ?? 0 }
+    var hasEnded: Bool { document.status["finished"]?.stringValue != nil }
+    private var ready: JSON? { condition("Ready") }
+    var hasFailed: Bool { hasEnded && ready?["status"]?.stringValue != "True" }
+
+    private func condition(_ type: String) -> JSON? {
+        document.status["conditions"]?.arrayValue?.first { $0["type"]?.stringValue == type }
+    }
+
+    /// One line: which revision replaces which, how far it has come, and why it waits.
+    var summary: String {
+        let from = document.spec["from"]?.stringValue.map { "\($0) → " } ?? ""
+        let to = document.spec["to"]?.stringValue ?? ""
+        let place = steps.isEmpty || hasEnded ? "" : ", step \(min(step + 1, steps.count)) of \(steps.count)"
+        let condition = [condition("Stalled"), condition("Progressing")].compactMap { $0 }
+            .first { $0["status"]?.stringValue == "True" } ?? ready
+        let message = condition?["message"]?.stringValue ?? "not looked at yet"
+        return "\(document.name): \(from)\(to)\(place), \(weight) % of the traffic: \(message)"
+    }
+
+    /// The newest rollout of a landscape. Names carry the revision's number, so age decides, then the name.
+    static func newest(_ all: some Sequence<RolloutView>, of landscape: String) -> RolloutView? {
+        all.filter { $0.landscape == landscape }.max {
+            ($0.document.creationTimestamp, $0.document.name.count, $0.document.name)
+                < ($1.document.creationTimestamp, $1.document.name.count, $1.document.name)
+        }
+    }
+}
+
+/// Writing a person's decision about a rollout.
+enum Decision {
+    static func write(_ decision: String, _ target: RolloutCommand.Target, _ outcome: String) async throws {
+        let session = try target.connection.open()
+        let all = try await session.client.list(RolloutView.resource, namespace: session.namespace, options: ListOptions())
+        guard let view = RolloutView.newest(all.items.map(RolloutView.init), of: target.name) else {
+            throw APIError.badRequest("landscape \"\(target.name)\" has no rollout in namespace \(session.namespace)")
+        }
+        let mayFollowEnd = ["Abort", "Retry"].contains(decision)
+        if view.hasEnded && !mayFollowEnd {
+            throw APIError.badRequest("nothing to decide: \(view.summary)")
+        }
+        var spec: JSON = ["decision": .string(decision)]
+        if decision == "Promote" { spec["decisionStep"] = view.document.status["step"] ?? 0 }
+        let key = ObjectKey(RolloutView.resource, namespace: session.namespace, name: view.document.name)
+        _ = try await session.client.patch(
+            key, .merge(["spec": spec]), subresource: nil, options: WriteOptions(fieldManager: "espalier"))
+        Terminal.print("rollout.espalier.dev/\(view.document.name) \(outcome)")
+    }
+}
+
+extension Session {
+    var watchOptions: WatchOptions {
+        var options = WatchOptions(visibility: .durable)
+        options.namespace = namespace
+        return options
+    }
+}

@@ -1,0 +1,163 @@
+internal import ArgumentParser
+internal import Client
+internal import Documents
+internal import Seams
+
+/// One screen: what runs, where, what is wrong and why.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "One screen: what runs, where, what is wrong and why. Ends with 1 where something is wrong.")
+
+    @Argument(help: "Only this landscape.") var landscape: String?
+    @Flag(name: [.customShort("A"), .long], help: "In all namespaces.") var allNamespaces = false
+    @OptionGroup var connection: Connection
+
+    func run() async throws {
+        let session = try connection.open()
+        let namespace = allNamespaces ? "" : session.namespace
+        func all(_ resource: GroupResource) async throws -> [Document] {
+            try await session.client.list(resource, namespace: namespace, options: ListOptions()).items
+        }
+        let landscapes = try await all(GroupResource(group: "espalier.dev", resource: "landscapes"))
+        let screen = StatusScreen(
+            landscapes: landscapes.filter { landscape == nil || $0.name == landscape },
+            rollouts: try await all(RolloutView.resource).map(RolloutView.init),
+            pods: try await all(GroupResource(group: "", resource: "pods")),
+            routes: try await all(GroupResource(group: "espalier.dev", resource: "routes")),
+            events: try await all(Events.resource), now: SystemClock().now())
+        if let landscape, screen.landscapes.isEmpty {
+            throw APIError.badRequest("no landscape \"\(landscape)\" in namespace \(session.namespace)")
+        }
+        for line in screen.lines { Terminal.print(line) }
+        if !screen.problems.isEmpty { throw Terminal.Exit(code: 1) }
+    }
+}
+
+/// The screen, laid out from documents: pure, so that tests can compare it.
+struct StatusScreen {
+    struct Problem: Equatable {
+        var what: String
+        var why: String
+    }
+
+    let landscapes: [Document]
+    let rollouts: [RolloutView]
+    let pods: [Document]
+    let routes: [Document]
+    let events: [Document]
+    let now: Instant
+
+    /// Warnings older than this are history.
+    private static let recent = Duration.seconds(600)
+
+    var lines: [String] {
+        if landscapes.isEmpty { return ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."] }
+        var lines: [String] = []
+        for landscape in landscapes { lines += section(landscape) + [""] }
+        lines.removeLast()
+        let problems = problems
+        if !problems.isEmpty {
+            lines += ["", Terminal.paint("What is wrong", .red)]
+            for problem in problems { lines += ["  \(problem.what)", "    \(problem.why)"] }
+        }
+        return lines
+    }
+
+    private func section(_ landscape: Document) -> [String] {
+        let status = landscape.status
+        let isReady = Self.condition(landscape, "Ready")?["status"]?.stringValue == "True"
+        let mark = isReady ? Terminal.paint("ready", .green) : Terminal.paint("not ready", .red)
+        let url = status["url"]?.stringValue.map { "  \($0)" } ?? ""
+        var lines = ["\(landscape.namespace)/\(landscape.name)  \(mark)\(url)"]
+        let active = status["revision"]?["active"]?.stringValue ?? "none"
+        lines.append("  revision  \(active)\(traffic(status))")
+        let candidate = status["revision"]?["candidate"]?.stringValue
+        if let candidate, let rollout = rollouts.first(where: {
+            $0.document.namespace == landscape.namespace && $0.landscape == landscape.name && $0.document.spec["to"]?.stringValue == candidate && !$0.hasEnded
+        }) { lines.append("  rollout   \(rollout.summary)") }
+        let rows = (status["services"]?.arrayValue ?? []).map { service -> [String] in
+            let name = service["name"]?.stringValue ?? ""
+            let own = pods.filter { Self.isPart($0, of: landscape) && $0.labels["app.kubernetes.io/component"] == name }
+            let restarts = own.reduce(Int64(0)) { $0 + Self.restarts($1) }
+            return [
+                name, service["hash"]?.stringValue ?? "",
+                "\(service["ready"]?.integerValue ?? 0)/\(service["desired"]?.integerValue ?? 0)", String(restarts),
+                own.compactMap { $0.status["podIP"]?.stringValue }.joined(separator: ","),
+            ]
+        }
+        let table = TextTable(header: ["SERVICE", "HASH", "READY", "RESTARTS", "ADDRESSES"], rows: rows)
+        return lines + table.lines().map { "  \($0)" }
+    }
+
+    private func traffic(_ status: JSON) -> String {
+        let shares = (status["traffic"]?.arrayValue ?? []).compactMap { entry -> String? in
+            guard let revision = entry["revision"]?.stringValue, let weight = entry["weight"]?.integerValue else { return nil }
+            let acknowledged = entry["acknowledged"]?.integerValue
+            return "\(revision) \(weight) %" + (acknowledged == weight ? "" : " (gateway has \(acknowledged ?? 0) %)")
+        }
+        return shares.count < 2 ? "" : "  (\(shares.joined(separator: ", ")))"
+    }
+
+    /// What is wrong, the cause first: landscapes, routes, pods, then recent warnings nothing else explains.
+    var problems: [Problem] {
+        var problems: [Problem] = []
+        for document in landscapes + routes.filter({ route in landscapes.contains { Self.isPart(route, of: $0) } || landscapes.isEmpty }) {
+            let failing = (document.status["conditions"]?.arrayValue ?? []).filter { condition in
+                let isTrue = condition["status"]?.stringValue == "True"
+                return condition["type"]?.stringValue == "Stalled" ? isTrue : condition["type"]?.stringValue != "Progressing" && !isTrue
+            }
+            for condition in failing {
+                let reason = condition["reason"]?.stringValue ?? ""
+                problems.append(
+                    Problem(
+                        what: "\(document.kind.lowercased()) \(document.namespace)/\(document.name): \(condition["type"]?.stringValue ?? "") (\(reason))",
+                        why: condition["message"]?.stringValue ?? ""))
+            }
+        }
+        for pod in pods where landscapes.contains(where: { Self.isPart(pod, of: $0) }) {
+            if let why = Self.trouble(pod) { problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why)) }
+        }
+        if problems.isEmpty { return [] }
+        return problems + warnings
+    }
+
+    private var warnings: [Problem] {
+        let recent = events.filter { event in
+            guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else { return false }
+            return now - time < Self.recent
+        }
+        return Events.sorted(recent).suffix(5).map { event in
+            let object = event["involvedObject"]
+            let name = "\(object?["kind"]?.stringValue?.lowercased() ?? "") \(event.namespace)/\(object?["name"]?.stringValue ?? "")"
+            return Problem(
+                what: "event \(Description.age(Events.time(event), now)) ago on \(name): \(event["reason"]?.stringValue ?? "")",
+                why: event["message"]?.stringValue ?? "")
+        }
+    }
+
+    private static func condition(_ document: Document, _ type: String) -> JSON? {
+        document.status["conditions"]?.arrayValue?.first { $0["type"]?.stringValue == type }
+    }
+
+    private static func isPart(_ document: Document, of landscape: Document) -> Bool {
+        document.namespace == landscape.namespace && document.labels["app.kubernetes.io/part-of"] == landscape.name
+    }
+
+    private static func restarts(_ pod: Document) -> Int64 {
+        (pod.status["containerStatuses"]?.arrayValue ?? []).reduce(0) { $0 + ($1["restartCount"]?.integerValue ?? 0) }
+    }
+
+    /// Why a pod does not serve, in its own words; `nil` where it does, or is on its way without trouble.
+    private static func trouble(_ pod: Document) -> String? {
+        if pod.isBeingDeleted { return nil }
+        for container in pod.status["containerStatuses"]?.arrayValue ?? [] {
+            let waiting = container["state"]?["waiting"]
+            if let reason = waiting?["reason"]?.stringValue, reason != "ContainerCreating" {
+                return "\(reason): \(waiting?["message"]?.stringValue ?? "no message")"
+            }
+        }
+        if pod.status["phase"]?.stringValue == "Failed" { return pod.status["message"]?.stringValue ?? "failed" }
+        guard let ready = condition(pod, "Ready"), ready["status"]?.stringValue != "True" else { return nil }
+        return ready["message"]?.stringValue
+    }
+}

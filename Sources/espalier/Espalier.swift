@@ -1,0 +1,48 @@
+internal import ArgumentParser
+internal import Documents
+internal import Glibc
+
+/// The command line. Every subcommand is a file in `Commands/`.
+///
+/// Exit codes: 0 done, 1 failed (or different, or wrong, where a command asks that), 2 not understood.
+@main
+struct Espalier: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "espalier",
+        abstract: "A self-hosted cloud platform in one binary: declare a Landscape, and it runs, is reachable, and rolls out.",
+        subcommands: [
+            ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self, LogsCommand.self,
+            RolloutCommand.self, StatusCommand.self,
+        ])
+
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Glibc.exit(explain(error))
+        }
+    }
+
+    /// Says on standard error what went wrong, and answers the exit code.
+    private static func explain(_ error: any Error) -> Int32 {
+        switch error {
+        case let ended as Terminal.Exit: return ended.code
+        case let refused as APIError: Terminal.complain("error: \(refused.message)")
+        case let damaged as YAMLError: Terminal.complain("\(damaged)")
+        case is Files.Failure: Terminal.complain("error: \(error)")
+        default:
+            // Help and version are errors to the argument parser, with exit code 0; its usage errors end with 64.
+            let code = exitCode(for: error).rawValue
+            let message = fullMessage(for: error)
+            if code == 0 { Terminal.print(message) } else { Terminal.complain(message) }
+            return code == 64 ? 2 : code
+        }
+        return 1
+    }
+}

@@ -1,0 +1,75 @@
+import Documents
+import Seams
+import Testing
+
+@testable import espalier
+
+@Suite struct StatusScreenTests {
+    private let now = Instant(seconds: 1_800_000_000)
+
+    private func landscape(ready: Bool, message: String = "all services are ready") -> Document {
+        Document([
+            "apiVersion": "espalier.dev/v1alpha1", "kind": "Landscape", "metadata": ["name": "shop", "namespace": "default"],
+            "status": [
+                "url": "http://shop.localhost:8080", "revision": ["active": "shop-1", "candidate": "shop-2"],
+                "services": [["name": "web", "hash": "3f2a91c0", "ready": ready ? 1 : 0, "desired": 1]],
+                "traffic": [
+                    ["revision": "shop-1", "weight": 90, "acknowledged": 90], ["revision": "shop-2", "weight": 10, "acknowledged": 0],
+                ],
+                "conditions": [["type": "Ready", "status": ready ? "True" : "False", "reason": "ServicesReady", "message": .string(message)]],
+            ],
+        ])
+    }
+
+    private func pod(waiting: JSON) -> Document {
+        Document([
+            "kind": "Pod",
+            "metadata": [
+                "name": "shop-web-0", "namespace": "default",
+                "labels": ["app.kubernetes.io/part-of": "shop", "app.kubernetes.io/component": "web"],
+            ],
+            "status": ["podIP": "10.97.0.2", "containerStatuses": [["restartCount": 4, "state": ["waiting": waiting]]]],
+        ])
+    }
+
+    private func screen(_ landscapes: [Document], pods: [Document] = []) -> StatusScreen {
+        StatusScreen(landscapes: landscapes, rollouts: [], pods: pods, routes: [], events: [], now: now)
+    }
+
+    @Test func aReadyLandscapeShowsWhereItIsAndNoProblems() {
+        let screen = screen([landscape(ready: true)])
+        #expect(screen.problems.isEmpty)
+        #expect(
+            screen.lines == [
+                "default/shop  ready  http://shop.localhost:8080",
+                "  revision  shop-1  (shop-1 90 %, shop-2 10 % (gateway has 0 %))",
+                "  SERVICE   HASH       READY   RESTARTS   ADDRESSES",
+                "  web       3f2a91c0   1/1     0",
+            ])
+    }
+
+    @Test func aCrashingPodIsNamedWithItsReason() {
+        let waiting: JSON = ["reason": "CrashLoopBackOff", "message": "exit code 1: no such file"]
+        let screen = screen([landscape(ready: false, message: "web has 0 of 1 pods ready")], pods: [pod(waiting: waiting)])
+        #expect(
+            screen.problems == [
+                .init(what: "landscape default/shop: Ready (ServicesReady)", why: "web has 0 of 1 pods ready"),
+                .init(what: "pod default/shop-web-0", why: "CrashLoopBackOff: exit code 1: no such file"),
+            ])
+    }
+
+    @Test func withoutLandscapesItSaysHowToGetOne() {
+        #expect(screen([]).lines == ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."])
+    }
+
+    @Test func theNewestRolloutCounts() {
+        func rollout(_ name: String, _ created: String) -> RolloutView {
+            RolloutView(document: Document([
+                "metadata": ["name": .string(name), "creationTimestamp": .string(created)], "spec": ["landscape": ["name": "shop"]],
+            ]))
+        }
+        let all = [rollout("shop-9", "2026-01-01T00:00:00Z"), rollout("shop-10", "2026-01-01T00:00:00Z"), rollout("shop-2", "2025-01-01T00:00:00Z")]
+        #expect(RolloutView.newest(all, of: "shop")?.document.name == "shop-10")
+        #expect(RolloutView.newest(all, of: "other") == nil)
+    }
+}
