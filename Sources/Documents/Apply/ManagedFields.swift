@@ -87,7 +87,7 @@ package struct ManagedFields: Sendable, Equatable {
     }
 
     /// All fields that anyone owns.
-    var owned: FieldSet { entries.reduce(FieldSet()) { $0.union($1.fields) } }
+    package var owned: FieldSet { entries.reduce(FieldSet()) { $0.union($1.fields) } }
 
     /// By operation, time, manager, version and subresource.
     private var sorted: [Entry] {

@@ -1,15 +1,15 @@
 /// The fields in which two documents differ.
-struct FieldComparison {
-    var added = FieldSet()
-    var modified = FieldSet()
-    var removed = FieldSet()
+package struct FieldComparison {
+    package var added = FieldSet()
+    package var modified = FieldSet()
+    package var removed = FieldSet()
 
-    var isSame: Bool { added.isEmpty && modified.isEmpty && removed.isEmpty }
+    package var isSame: Bool { added.isEmpty && modified.isEmpty && removed.isEmpty }
 }
 
 extension MergeType {
     /// What became different on the way from `old` to `new`, both whole documents.
-    func compare(_ old: JSON, _ new: JSON) -> FieldComparison {
+    package func compare(_ old: JSON, _ new: JSON) -> FieldComparison {
         var difference = Difference()
         compare(old, new, into: &difference)
         return FieldComparison(added: difference.added, modified: difference.modified, removed: difference.removed)

@@ -1,6 +1,6 @@
 extension MergeType {
     /// The fields that a configuration sets: what its manager owns once it is applied.
-    func fieldSet(of value: JSON) -> FieldSet { ownership(of: value).below }
+    package func fieldSet(of value: JSON) -> FieldSet { ownership(of: value).below }
 
     /// Whether the value's own path is in the set, and what is below it.
     private func ownership(of value: JSON) -> (isSelf: Bool, below: FieldSet) {
@@ -36,7 +36,7 @@ extension MergeType {
 
     /// The set with every member that the schema names put in where anything below it is in. So that pruning takes an
     /// object away together with the last of its fields.
-    func withNamedMembers(_ set: FieldSet) -> FieldSet {
+    package func withNamedMembers(_ set: FieldSet) -> FieldSet {
         FieldSet(set.entries.map { entry in
             guard !entry.children.isEmpty else { return entry }
             guard let name = entry.element.fieldName else {
@@ -51,7 +51,7 @@ extension MergeType {
 
     /// The set as it would be had it been recorded with this schema: who owned a part of what is now replaced as a
     /// whole, owns the whole.
-    func reconciled(_ set: FieldSet) -> FieldSet {
+    package func reconciled(_ set: FieldSet) -> FieldSet {
         var isChanged = false
         let entries = set.entries.map { entry -> FieldSet.Entry in
             guard !entry.children.isEmpty else { return entry }

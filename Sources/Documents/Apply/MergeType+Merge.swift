@@ -1,6 +1,6 @@
 extension MergeType {
     /// `config` laid over `live`: what `config` says holds, what it does not mention stays.
-    func merge(_ live: JSON, _ config: JSON) -> JSON {
+    package func merge(_ live: JSON, _ config: JSON) -> JSON {
         let shape = shape(of: config)
         switch (shape, live, config) {
         case (.map, .object(let liveObject), .object(let configObject)):
@@ -76,7 +76,7 @@ extension MergeType {
     }
 
     /// `value` without the fields in `set`. What loses its last field goes altogether; `nil` means that all of it did.
-    func remove(_ set: FieldSet, from value: JSON) -> JSON? {
+    package func remove(_ set: FieldSet, from value: JSON) -> JSON? {
         if set.isEmpty { return value }
         switch (shape(of: value), value) {
         case (.map, .object(let object)): return removeMembers(set, from: object)

@@ -1,6 +1,6 @@
 /// How apply sees a part of a document: what its schema says about merging, or nothing (*deduced*: objects merge member by
 /// member, lists are replaced as a whole).
-enum MergeType {
+package enum MergeType {
     case deduced
     case schema(Schema)
     /// The document itself, or an embedded one: `metadata` has the shape that every document's has.
@@ -8,7 +8,7 @@ enum MergeType {
 
     /// What a value is to a merge. The value's own type decides first, so that a document that is older than its schema
     /// can still be walked.
-    enum Shape: Equatable {
+    package enum Shape: Equatable {
         case scalar
         /// Every member is a field of its own.
         case map
@@ -23,7 +23,7 @@ enum MergeType {
     }
 
     /// What `null` and a missing value take their shape from is the other side of a comparison, hence the optional.
-    func shape(of value: JSON) -> Shape? {
+    package func shape(of value: JSON) -> Shape? {
         switch value {
         case .null: return nil
         case .object: return schema?.isAtomicMap == true ? .atomicMap : .map

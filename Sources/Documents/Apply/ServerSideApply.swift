@@ -173,7 +173,7 @@ package enum ServerSideApply {
         _ merged: JSON, _ last: FieldSet, _ managed: ManagedFields, _ context: Context
     ) -> JSON {
         if last.isEmpty { return merged }
-        let owned = context.root.withNamedMembers(managed.owned)
+        let owned = context.root.withNamedMembers(managed.owned).union(.serverFields)
         let orphaned = context.withoutReset(context.root.withNamedMembers(last).difference(owned))
         return context.root.remove(orphaned, from: merged) ?? .object(JSONObject())
     }
@@ -241,7 +241,7 @@ extension FieldSet {
     /// The set without the fields that the server alone writes and nobody owns.
     var withoutServerFields: FieldSet { difference(Self.serverFields) }
 
-    private static let serverFields: FieldSet = {
+    fileprivate static let serverFields: FieldSet = {
         let metadata = PathElement.field("metadata")
         let names = [
             "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
