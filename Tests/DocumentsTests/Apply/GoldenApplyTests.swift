@@ -61,7 +61,7 @@ import Testing
         try stage.apply("kubectl", Self.full)
         let created = stage.time(of: "kubectl")
         try stage.apply("other", Self.takeover, force: true)
-        #expect(stage.spec == json(#"""
+        #expect(stage.spec == fixture(#"""
             {"color": "Green", "size": 5, "ports": [{"name": "in", "port": 80}, {"name": "out", "port": 90}],
              "tags": ["ash", "elm", "fir"], "frame": {"material": "oak"}}
             """#))
@@ -85,7 +85,7 @@ import Testing
         try stage.apply("other", Self.takeover, force: true)
         try stage.apply("kubectl", #"{"spec": {"size": 5}}"#)
         #expect(stage.live?["metadata"]?["labels"] == nil)
-        #expect(stage.spec == json(#"""
+        #expect(stage.spec == fixture(#"""
             {"color": "Green", "ports": [{"name": "out", "port": 90}], "size": 5, "tags": ["elm", "fir"]}
             """#))
         #expect(stage.owners.last == #"kubectl Apply: {"f:spec":{"f:size":{}}}"#, "the latest write is the last entry")
@@ -147,8 +147,8 @@ import Testing
             #"m1 Apply: {"f:spec":{"f:size":{}}}"#,
             #"m3 Apply status: {"f:status":{"f:phase":{},"f:replicas":{}}}"#,
         ])
-        #expect(stage.spec == json(#"{"size": 5}"#))
-        #expect(stage.live?["status"] == json(#"{"phase": "Good", "replicas": 2}"#))
+        #expect(stage.spec == fixture(#"{"size": 5}"#))
+        #expect(stage.live?["status"] == fixture(#"{"phase": "Good", "replicas": 2}"#))
         let error = #expect(throws: APIError.self) {
             try stage.apply("m4", #"{"status": {"phase": "Bad"}}"#, subresource: "status")
         }
@@ -157,14 +157,14 @@ import Testing
     }
 
     @Test func mapsOfStringsMergeByKey() throws {
-        var stage = Stage(schema: Schema(json(#"""
+        var stage = Stage(schema: Schema(fixture(#"""
             {"type": "object", "properties": {"data": {"type": "object", "additionalProperties": {"type": "string"}}}}
             """#)))
         try stage.apply("kubectl", #"{"data": {"a": "1", "b": "2"}}"#)
         let error = #expect(throws: APIError.self) { try stage.apply("other", #"{"data": {"a": "3"}}"#) }
         #expect(error?.message == #"Apply failed with 1 conflict: conflict with "kubectl": .data.a"#)
         try stage.apply("kubectl", #"{"data": {"b": "2"}}"#)
-        #expect(stage.live?["data"] == json(#"{"b": "2"}"#))
+        #expect(stage.live?["data"] == fixture(#"{"b": "2"}"#))
         #expect(stage.owners == [#"kubectl Apply: {"f:data":{"f:b":{}}}"#])
     }
 }

@@ -18,7 +18,7 @@ import Testing
     @Test func conflictsWithWhatKubectlAppliedItselfAreNone() throws {
         var stage = clientSideApplied()
         try stage.apply("kubectl", #"{"spec": {"color": "Blue"}}"#)
-        #expect(stage.spec == json(#"{"color": "Blue", "size": 5}"#))
+        #expect(stage.spec == fixture(#"{"color": "Blue", "size": 5}"#))
         #expect(stage.live?["metadata"]?["annotations"]?[Self.annotation]?.stringValue
             == #"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"alpha"},"spec":{"color":"Blue"}}"# + "\n")
     }
@@ -34,7 +34,7 @@ import Testing
         let error = #expect(throws: APIError.self) { try stage.apply("kubectl", #"{"spec": {"color": "Blue", "size": 7}}"#) }
         #expect(error?.message
             == #"Apply failed with 1 conflict: conflict with "someone" using example.com/v1: .spec.size"#)
-        #expect(stage.spec == json(#"{"color": "Red", "size": 6}"#))
+        #expect(stage.spec == fixture(#"{"color": "Red", "size": 6}"#))
     }
 
     @Test func theAnnotationIsNotBegunByServerSideApply() throws {

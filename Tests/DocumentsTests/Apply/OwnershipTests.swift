@@ -67,9 +67,9 @@ import Testing
         #expect(stage.owners == [
             #"a Update: {"f:spec":{".":{},"f:size":{}}}"#, #"b Update: {"f:spec":{"f:color":{}}}"#,
         ])
-        stage.live?["metadata"]?["managedFields"] = json(managedFields)
+        stage.live?["metadata"]?["managedFields"] = fixture(managedFields)
         stage.patch("c", #"{"spec": {"size": 5}}"#)
-        #expect(stage.spec == json(#"{"size": 5, "color": "Red"}"#))
+        #expect(stage.spec == fixture(#"{"size": 5, "color": "Red"}"#))
     }
 
     @Test func clientsMayEditManagedFields() {
@@ -110,7 +110,7 @@ import Testing
     @Test func whatBecameAtomicIsOwnedAsAWhole() throws {
         var stage = Stage()
         try stage.apply("a", #"{"spec": {"frame": {"material": "oak"}}}"#)
-        stage.schema = Schema(json(#"""
+        stage.schema = Schema(fixture(#"""
             {"type": "object", "properties": {"spec": {"type": "object", "properties": {
               "frame": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {"material": {"type": "string"}}}}}}}
             """#))
@@ -130,7 +130,7 @@ import Testing
         var stage = Stage()
         try stage.apply("a", #"{"spec": {"choice": {"a": "1"}, "words": ["x"], "extra": {"deep": {"list": [1], "n": 1}}}}"#)
         try stage.apply("a", #"{"spec": {"choice": {"b": "2"}, "words": ["y"], "extra": {"deep": {"list": [2]}}}}"#)
-        #expect(stage.spec == json(#"{"choice": {"b": "2"}, "words": ["y"], "extra": {"deep": {"list": [2]}}}"#))
+        #expect(stage.spec == fixture(#"{"choice": {"b": "2"}, "words": ["y"], "extra": {"deep": {"list": [2]}}}"#))
         #expect(throws: APIError.self) { try stage.apply("b", #"{"spec": {"choice": {"b": "2", "a": "1"}}}"#) }
     }
 
@@ -167,13 +167,13 @@ import Testing
         try stage.apply("a", #"{"spec": {"ports": [{"name": "in", "port": 1}], "frame": {"lid": {"hinged": true}}}}"#)
         #expect(stage.live == defaulted)
         try stage.apply("a", #"{"spec": {"ports": [{"name": "in", "port": 2}], "size": 1}}"#)
-        #expect(stage.spec == json(#"{"ports": [{"name": "in", "port": 2, "target": 7}], "size": 1}"#))
+        #expect(stage.spec == fixture(#"{"ports": [{"name": "in", "port": 2, "target": 7}], "size": 1}"#))
     }
 
     @Test func storedDuplicatesAreReplacedByWhatIsApplied() throws {
         var stage = Stage()
         stage.create("a", #"{"spec": {"ports": [{"name": "in", "port": 1}, {"name": "in", "port": 2}, {"name": "out"}]}}"#)
         try stage.apply("b", #"{"spec": {"ports": [{"name": "in", "port": 3}]}}"#, force: true)
-        #expect(stage.spec == json(#"{"ports": [{"name": "in", "port": 3}, {"name": "out"}]}"#))
+        #expect(stage.spec == fixture(#"{"ports": [{"name": "in", "port": 3}, {"name": "out"}]}"#))
     }
 }

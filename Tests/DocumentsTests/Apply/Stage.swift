@@ -3,7 +3,7 @@ import Seams
 import Testing
 
 /// JSON from text, for tests.
-func json(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) -> JSON {
+func fixture(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) -> JSON {
     do { return try JSONParser.parse(text.utf8) } catch {
         Issue.record("the test's JSON is malformed: \(error)", sourceLocation: sourceLocation)
         return .null
@@ -11,7 +11,7 @@ func json(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) -> 
 }
 
 /// A schema with every way to merge: objects, maps, atomic objects and lists, sets, lists by key, unknown fields.
-let widget = Schema(json("""
+let widget = Schema(fixture("""
     {"type": "object", "properties": {
       "spec": {"type": "object", "properties": {
         "color": {"type": "string"},
@@ -69,7 +69,7 @@ struct Stage {
     mutating func create(_ manager: String, _ body: String) { write(manager, document: widgetDocument(body)) }
 
     mutating func patch(_ manager: String, _ patch: String, subresource: String? = nil) {
-        write(manager, document: MergePatch.apply(json(patch), to: live ?? .null), subresource: subresource)
+        write(manager, document: MergePatch.apply(fixture(patch), to: live ?? .null), subresource: subresource)
     }
 
     /// `manager operation[ subresource]: fieldsV1`, a line for each entry.
@@ -89,8 +89,8 @@ struct Stage {
 }
 
 func widgetDocument(_ body: String) -> JSON {
-    var document = json(#"{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "alpha"}}"#)
-    let given = json(body)
+    var document = fixture(#"{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "alpha"}}"#)
+    let given = fixture(body)
     for member in given.objectValue?.members ?? [] where member.key != "metadata" { document[member.key] = member.value }
     for member in given["metadata"]?.objectValue?.members ?? [] { document["metadata"]?[member.key] = member.value }
     return document
