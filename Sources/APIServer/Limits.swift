@@ -1,0 +1,42 @@
+internal import NIOCore
+
+/// What the API server refuses to go beyond.
+package enum APIServerLimits {
+    /// Bytes of a request body, as in Kubernetes.
+    package static let bodyBytes = 3 * 1024 * 1024
+    /// Bytes of a path with its query.
+    package static let targetBytes = 64 * 1024
+    package static let queryParameters = 256
+    package static let pathSegments = 32
+    /// Bytes of one document as it is stored; a larger one cannot be handed to a watch.
+    package static let documentBytes = 3 * 1024 * 1024 / 2
+    /// Bytes of the data of a Secret or a ConfigMap.
+    package static let dataBytes = 1024 * 1024
+    /// Bytes of the name of a field manager.
+    package static let fieldManagerBytes = 128
+    /// How often a write starts again because another was faster.
+    package static let writeAttempts = 16
+    /// How many documents one call of a write verb may tidy up after itself; the rest follows in the background.
+    package static let tidyStepsPerWrite = 64
+    /// Documents a page holds when the client asks for more or for no limit and for a continuation.
+    package static let pageDocuments = 10_000
+    /// How many entries of managedFields of operation Update stay apart.
+    package static let updateManagers = 10
+    /// Entries of protobuf messages, and how deep they may nest.
+    package static let protobufDepth = 64
+    /// Addresses tried for a Service before the range counts as full.
+    package static let addressAttempts = 65_536
+    /// How long events are kept.
+    package static let eventAge = Duration.seconds(3600)
+
+    static let headTimeout = TimeAmount.seconds(30)
+    static let idleTimeout = TimeAmount.seconds(180)
+    static let bodyTimeout = TimeAmount.seconds(60)
+    static let bookmarkInterval = TimeAmount.seconds(60)
+    static let watchMinimumSeconds: Int64 = 1800
+    /// Connections at once.
+    static let connections = 16_384
+    /// Bytes a streamed answer may hold back before it waits for its reader.
+    static let streamHighWatermark = 256 * 1024
+    static let backlog: Int32 = 1024
+}

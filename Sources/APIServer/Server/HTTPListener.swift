@@ -1,0 +1,86 @@
+internal import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+internal import Synchronization
+
+/// The TLS socket the API is served on. Accepts connections on the event loops of `group` and hands each request to
+/// `handler`; knows nothing of what requests mean.
+final class HTTPListener: Sendable {
+    private let channel: any Channel
+    private let connections: ConnectionSet
+
+    /// The port the socket got, where 0 was asked for.
+    let port: Int
+
+    private init(channel: any Channel, connections: ConnectionSet) {
+        self.channel = channel
+        self.connections = connections
+        port = channel.localAddress?.port ?? 0
+    }
+
+    /// Binds and begins to accept. `certificate` and `key` are PEM.
+    static func start(
+        host: String, port: Int, certificate: [UInt8], key: [UInt8], group: any EventLoopGroup,
+        handler: any HTTPRequestHandler
+    ) async throws -> HTTPListener {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem)))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        let tls = try NIOSSLContext(configuration: configuration)
+        let connections = ConnectionSet()
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: APIServerLimits.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: .init(low: APIServerLimits.streamHighWatermark / 2, high: APIServerLimits.streamHighWatermark)
+            )
+            .childChannelInitializer { channel in
+                guard connections.insert(channel) else {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
+                return channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler))
+                }
+            }
+            .bind(host: host, port: port).get()
+        return HTTPListener(channel: channel, connections: connections)
+    }
+
+    /// Stops accepting, and closes what is open: streams end where they are, clients resume them elsewhere or later.
+    func stop() async {
+        try? await channel.close()
+        await connections.closeAll()
+    }
+}
+
+/// The open connections of a listener, of which there is a limited number.
+private final class ConnectionSet: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    /// False where there are too many already.
+    func insert(_ channel: any Channel) -> Bool {
+        let identifier = ObjectIdentifier(channel)
+        let fits = channels.withLock { channels in
+            if channels.count >= APIServerLimits.connections { return false }
+            channels[identifier] = channel
+            return true
+        }
+        if fits {
+            channel.closeFuture.whenComplete { [weak self] _ in self?.channels.withLock { $0[identifier] = nil } }
+        }
+        return fits
+    }
+
+    func closeAll() async {
+        for channel in channels.withLock({ Array($0.values) }) { try? await channel.close() }
+    }
+}

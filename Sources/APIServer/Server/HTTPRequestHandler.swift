@@ -1,0 +1,132 @@
+package import Documents
+package import NIOCore
+package import NIOHTTP1
+
+/// A request as the transport hands it on, whole.
+package struct HTTPRequest: Sendable {
+    package var method: HTTPMethod
+    /// Path and query as they came.
+    package var target: String
+    package var headers: HTTPHeaders
+    package var body: ByteBuffer
+}
+
+/// Who asks. Made from the request's credentials before anything else of it is looked at.
+package struct Identity: Sendable, Equatable {
+    package var user: String
+    package var uid: String
+    package var groups: [String]
+
+    package init(user: String, uid: String = "", groups: [String]) {
+        self.user = user
+        self.uid = uid
+        self.groups = groups
+    }
+}
+
+/// What stands behind the listener. Both calls come on the connection's event loop and must not block it.
+package protocol HTTPRequestHandler: Sendable {
+    /// Decides from the head alone whether the body is worth reading.
+    func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError>
+
+    /// Answers through `response`, now or later, on the connection's event loop.
+    func handle(_ request: HTTPRequest, from identity: Identity, response: ResponseWriter)
+}
+
+/// The way back to the client for one request. Belongs to the connection's event loop; every call is made there.
+package final class ResponseWriter {
+    package let eventLoop: any EventLoop
+    private let channel: any Channel
+    private let isHead: Bool
+    private var keepsAlive: Bool
+    private var isStreaming = false
+    private var isDone = false
+    private let onDone: () -> Void
+    private var writabilityObserver: (() -> Void)?
+    private var closeObservers: [() -> Void] = []
+
+    init(channel: any Channel, isHead: Bool, keepsAlive: Bool, onDone: @escaping () -> Void) {
+        self.channel = channel
+        eventLoop = channel.eventLoop
+        self.isHead = isHead
+        self.keepsAlive = keepsAlive
+        self.onDone = onDone
+    }
+
+    /// The whole answer.
+    package func send(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, _ body: ByteBuffer) {
+        if isDone { return }
+        var headers = headers
+        headers.replaceOrAdd(name: "Content-Length", value: String(body.readableBytes))
+        writeHead(status, headers)
+        if !isHead, body.readableBytes > 0 {
+            channel.write(HTTPServerResponsePart.body(.byteBuffer(body)), promise: nil)
+        }
+        finish()
+    }
+
+    /// Begins an answer whose body follows piece by piece.
+    package func begin(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) {
+        if isDone { return }
+        isStreaming = true
+        var headers = headers
+        headers.replaceOrAdd(name: "Transfer-Encoding", value: "chunked")
+        writeHead(status, headers)
+        channel.flush()
+    }
+
+    /// The next piece of a begun answer. Keeps it in memory while the client does not read: ask `isWritable` first.
+    package func write(_ bytes: ByteBuffer) {
+        if isDone || isHead || bytes.readableBytes == 0 { return }
+        channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
+    }
+
+    /// Ends a begun answer.
+    package func end() {
+        if isDone || !isStreaming { return }
+        finish()
+    }
+
+    /// False while the client is behind; `onWritable` is called once it has caught up.
+    package var isWritable: Bool { channel.isWritable && !isDone }
+
+    /// False once the answer is complete or the client has gone.
+    package var isOpen: Bool { !isDone }
+
+    package func onWritable(_ observer: @escaping () -> Void) { writabilityObserver = observer }
+
+    /// Called once when the client goes away before the answer is complete.
+    package func onClose(_ observer: @escaping () -> Void) {
+        if isDone { return observer() }
+        closeObservers.append(observer)
+    }
+
+    func writabilityChanged() { if isWritable { writabilityObserver?() } }
+
+    func connectionClosed() {
+        if isDone { return }
+        isDone = true
+        let observers = closeObservers
+        closeObservers = []
+        writabilityObserver = nil
+        for observer in observers { observer() }
+    }
+
+    private func writeHead(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) {
+        var headers = headers
+        if !keepsAlive { headers.replaceOrAdd(name: "Connection", value: "close") }
+        channel.write(HTTPServerResponsePart.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers)), promise: nil)
+    }
+
+    private func finish() {
+        isDone = true
+        closeObservers = []
+        writabilityObserver = nil
+        let end = channel.writeAndFlush(HTTPServerResponsePart.end(nil))
+        if !keepsAlive {
+            let channel = channel
+            end.whenComplete { _ in channel.close(promise: nil) }
+        }
+        onDone()
+    }
+}
