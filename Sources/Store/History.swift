@@ -44,6 +44,18 @@ struct History: Sendable {
         return start < end ? Array(storage[start..<end]) : []
     }
 
+    /// The revision to compact to so that what is left keeps the bounds.
+    func bound(newerThan time: Duration, revisions: Int, bytes: Int) -> Revision {
+        var bytesLeft = retainedBytes
+        var countLeft = count
+        for changes in storage {
+            if changes.time >= time, countLeft <= revisions, bytesLeft <= bytes { break }
+            bytesLeft -= changes.retainedBytes
+            countLeft -= 1
+        }
+        return Revision(rawValue: last.rawValue - UInt64(countLeft))
+    }
+
     mutating func compact(to revision: Revision) {
         guard revision > compacted else { return }
         let forgotten = min(Int(revision.rawValue - compacted.rawValue), storage.count)

@@ -1,4 +1,5 @@
-package import Seams
+internal import Journal
+internal import Seams
 internal import Synchronization
 
 /// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. All state is
@@ -15,28 +16,26 @@ package final class Keyspace: Sendable {
     }
 
     let state: Mutex<KeyspaceState>
+    let log: LogFolder
     let clock: any Clock
+    let keys: SealingKeys
     let configuration: StoreConfiguration
+    /// What recovery cut off the end of the log, for whoever reports the start; `nil` after a clean end.
+    package let recoveryNote: String?
+    /// The way to the disk; `nil` once closed.
+    let committer = Mutex<GroupCommitter?>(nil)
+    let stateWriting = Mutex<DedicatedThread?>(nil)
 
-    init(state: KeyspaceState, clock: any Clock, configuration: StoreConfiguration) {
+    init(
+        state: KeyspaceState, log: LogFolder, clock: any Clock, keys: SealingKeys, configuration: StoreConfiguration,
+        recoveryNote: String?
+    ) {
         self.state = Mutex(state)
+        self.log = log
         self.clock = clock
+        self.keys = keys
         self.configuration = configuration
-    }
-
-    /// Opens the store below `directory`, recovering what its log holds and creating what is missing.
-    package static func open(
-        directory: String, fileSystem: any FileSystem, clock: any Clock, keys: SealingKeys,
-        configuration: StoreConfiguration = StoreConfiguration()
-    ) throws(StoreError) -> Keyspace {
-        Keyspace(state: KeyspaceState(), clock: clock, configuration: configuration)
-    }
-
-    /// Makes everything sequenced durable, ends all watches and lets go of the directory.
-    package func close() {
-        let (wakes, waiters) = state.withLock { $0.close() }
-        for waiter in waiters { waiter.resume(.failure(.closed)) }
-        for wake in wakes { wake() }
+        self.recoveryNote = recoveryNote
     }
 
     // MARK: Reading
@@ -62,21 +61,24 @@ package final class Keyspace: Sendable {
     /// changes nothing returns the newest revision and takes none.
     package func commit(_ transaction: Transaction) throws(StoreError) -> Revision {
         try transaction.validate()
+        guard let committer = committer.withLock({ $0 }) else { throw .closed }
         let time = clock.monotonic()
         let (revision, wakes) = try state.withLock { state throws(StoreError) in
             let before = state.history.last
-            let revision = try state.apply(transaction, time: time)
-            return (revision, state.wakes(after: before, through: revision, visibility: .sequenced))
+            guard let changes = try state.prepare(transaction, time: time) else { return (before, [] as [KeyspaceState.Wake]) }
+            let record = try TransactionCodec.record(changes, keys: keys)
+            state.record(changes, payloadBytes: record.payload.count)
+            // Under the lock, so that records reach the log in the order of their revisions.
+            committer.enqueue(record)
+            return (changes.revision, state.wakes(after: before, through: changes.revision, visibility: .sequenced))
         }
         for wake in wakes { wake() }
-        let (durableWakes, waiters) = state.withLock { $0.becameDurable(revision) }
-        for waiter in waiters { waiter.resume(.success(())) }
-        for wake in durableWakes { wake() }
         return revision
     }
 
     /// Returns when `revision` and everything before it is durable, or throws when it will never be known to be.
     package func waitDurable(_ revision: Revision) async throws(StoreError) {
+        if configuration.committing == .inline { flush() }
         let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
             let waiter = DurabilityWaiter(revision: revision, continuation: continuation)
             if let known = state.withLock({ $0.await(waiter) }) { waiter.resume(known) }
@@ -84,10 +86,20 @@ package final class Keyspace: Sendable {
         try result.get()
     }
 
+    /// Makes everything sequenced durable on the calling thread: for stores that commit inline.
+    package func flush() {
+        precondition(configuration.committing == .inline, "flush of a store that has a thread for it")
+        committer.withLock { $0 }?.flush()
+    }
+
     /// Forgets history up to `revision`: reads of the past and watches from before it fail with `compacted`. What is not
     /// durable is not forgotten.
     package func compact(to revision: Revision) {
-        state.withLock { $0.compact(to: revision) }
+        let due = state.withLock { state in
+            state.compact(to: revision)
+            return state.takeDueState()
+        }
+        if let due { write(due) }
     }
 
     // MARK: Watching
@@ -102,31 +114,4 @@ package final class Keyspace: Sendable {
         }
         return Cursor(keyspace: self, identifier: identifier)
     }
-}
-
-/// How a store behaves; the defaults are those of the server.
-package struct StoreConfiguration: Sendable {
-    /// Who writes the log.
-    package enum Committing: Sendable {
-        /// A thread of its own, which syncs everything that came in while it was busy at once.
-        case thread
-        /// Whoever calls `waitDurable` or `flush`: for simulation, where one thread does everything.
-        case inline
-    }
-    package var committing: Committing = .thread
-    /// History older than this is compacted.
-    package var historyAge: Duration = .seconds(300)
-    package var historyRevisions = 100_000
-    /// Bytes that only history keeps alive.
-    package var historyBytes = 64 * 1024 * 1024
-
-    package init() {}
-}
-
-/// Somebody waiting for the disk.
-struct DurabilityWaiter: Sendable {
-    let revision: Revision
-    let continuation: CheckedContinuation<Result<Void, StoreError>, Never>
-
-    func resume(_ result: Result<Void, StoreError>) { continuation.resume(returning: result) }
 }

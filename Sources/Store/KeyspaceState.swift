@@ -1,3 +1,5 @@
+internal import Journal
+
 /// What the lock of a `Keyspace` guards: the index, the history, and who waits for what. Pure: no clock, no I/O; what
 /// must happen outside the lock (wake-ups, resumed waiters) is returned.
 struct KeyspaceState: Sendable {
@@ -8,15 +10,22 @@ struct KeyspaceState: Sendable {
     /// The newest state that is on disk.
     private(set) var durable: Snapshot
     /// A root for each revision that is sequenced and not yet durable, in order.
-    private var pending: [Snapshot] = []
+    private var pending: [(snapshot: Snapshot, payloadBytes: Int)] = []
+    private var pendingBytes = 0
     /// Roots from which the past is rebuilt by undoing a few changes, in order.
     private var checkpoints: [Snapshot] = []
     private var waiters: [DurabilityWaiter] = []
     var cursors = CursorTable()
     /// Why writes are refused, once they are.
     private(set) var refusal: StoreError?
+    let configuration: StoreConfiguration
+    /// The files of the log, the last being written.
+    var segments: [Segment] = []
+    var dueState: DueState?
+    var isWritingState = false
 
-    init(tree: IndexTree = IndexTree(), revision: Revision = .empty) {
+    init(tree: IndexTree = IndexTree(), revision: Revision = .empty, configuration: StoreConfiguration) {
+        self.configuration = configuration
         self.tree = tree
         self.history = History(compacted: revision)
         self.durable = Snapshot(revision: revision, tree: tree)
@@ -30,24 +39,24 @@ struct KeyspaceState: Sendable {
 
     // MARK: Writing
 
-    /// Gives the transaction the next revision and makes it visible to loops; a refused one changes nothing.
-    mutating func apply(_ transaction: Transaction, time: Duration) throws(StoreError) -> Revision {
+    /// What the transaction would change as the next revision; `nil` when that is nothing.
+    func prepare(_ transaction: Transaction, time: Duration) throws(StoreError) -> RevisionChanges? {
         if let refusal { throw refusal }
+        if pendingBytes > StoreLimits.pendingBytes { throw .busy }
         try check(transaction.conditions)
         let revision = history.last.next
         let changes = transaction.operations.compactMap { change(for: $0, revision: revision) }
-        if changes.isEmpty { return history.last }
-        record(RevisionChanges(revision: revision, changes: changes, time: time))
-        return revision
+        return changes.isEmpty ? nil : RevisionChanges(revision: revision, changes: changes, time: time)
     }
 
-    /// Adds a revision to index and history: one just sequenced, or one read from the log.
-    mutating func record(_ revision: RevisionChanges) {
+    /// Adds the next revision to index and history: one just sequenced, or one read from the log.
+    mutating func record(_ revision: RevisionChanges, payloadBytes: Int) {
         for change in revision.changes {
             if let entry = change.entry { tree.insert(entry) } else { tree.remove(change.key) }
         }
         history.append(revision)
-        pending.append(sequenced)
+        pending.append((sequenced, payloadBytes))
+        pendingBytes += payloadBytes
         if revision.revision.rawValue % StoreLimits.checkpointInterval == 0 { checkpoints.append(sequenced) }
     }
 
@@ -93,12 +102,15 @@ struct KeyspaceState: Sendable {
     // MARK: Durability
 
     /// Everything up to `revision` is on disk: who waited for that, and which watches may look now.
-    mutating func becameDurable(_ revision: Revision) -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
-        guard revision > durable.revision else { return ([], []) }
-        let done = pending.prefix { $0.revision <= revision }
+    mutating func becameDurable(
+        _ revision: Revision, started: Segment?
+    ) -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
+        if let started { segments.append(started) }
+        let done = pending.prefix { $0.snapshot.revision <= revision }
         guard let last = done.last else { return ([], []) }
         let before = durable.revision
-        durable = last
+        durable = last.snapshot
+        pendingBytes -= done.reduce(0) { $0 + $1.payloadBytes }
         pending.removeFirst(done.count)
         let ready = waiters.filter { $0.revision <= revision }
         waiters.removeAll { $0.revision <= revision }
@@ -113,17 +125,17 @@ struct KeyspaceState: Sendable {
         return nil
     }
 
-    /// No more writes, for this reason. What is sequenced and not durable will never be known to be.
-    mutating func refuse(_ reason: StoreError) -> [DurabilityWaiter] {
+    /// No more writes, for this reason; the first one stands.
+    mutating func refuseWrites(_ reason: StoreError) {
         if refusal == nil { refusal = reason }
+    }
+
+    mutating func takeWaiters() -> [DurabilityWaiter] {
         defer { waiters = [] }
         return waiters
     }
 
-    mutating func close() -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
-        let waiting = refuse(.closed)
-        return (cursors.close(), waiting)
-    }
+    mutating func close() -> (wakes: [Wake], waiters: [DurabilityWaiter]) { (cursors.close(), takeWaiters()) }
 
     // MARK: The past
 
@@ -145,6 +157,7 @@ struct KeyspaceState: Sendable {
     }
 
     mutating func compact(to revision: Revision) {
+        planState(before: min(revision, durable.revision))
         history.compact(to: min(revision, durable.revision))
         let compacted = history.compacted
         checkpoints.removeAll { $0.revision < compacted }

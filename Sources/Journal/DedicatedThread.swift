@@ -1,0 +1,84 @@
+internal import Glibc
+internal import Synchronization
+
+/// A thread of our own, for work that waits for the disk: such work must not block the cooperative pool.
+package final class DedicatedThread: Sendable {
+    private final class Body: Sendable {
+        let name: String
+        let run: @Sendable () -> Void
+        init(name: String, run: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.run = run
+        }
+    }
+
+    private let handle: Mutex<pthread_t?>
+
+    /// Starts a thread that runs `body` to its end. `name` is at most 15 bytes.
+    package init(name: String, _ body: @escaping @Sendable () -> Void) {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(Body(name: name, run: body))
+        let result = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
+                nameThread(body.name)
+                body.run()
+                return nil
+            }, context.toOpaque())
+        precondition(result == 0, "no thread for \(name): error \(result)")
+        handle = Mutex(thread)
+    }
+
+    /// Waits until the body has returned. Only the first call waits.
+    package func join() {
+        let thread = handle.withLock { handle in
+            defer { handle = nil }
+            return handle
+        }
+        if let thread { pthread_join(thread, nil) }
+    }
+}
+
+/// Names the calling thread for whoever looks at the process; glibc hides the call that does it from Swift.
+private func nameThread(_ name: String) {
+    let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+    if descriptor < 0 { return }
+    _ = write(descriptor, name, name.utf8.count)
+    close(descriptor)
+}
+
+/// Wakes one waiting thread. A signal raised while nobody waits is remembered, once.
+final class Signal: @unchecked Sendable {
+    // SAFETY: `isRaised` is read and written under `mutex` alone; the two pointers never change.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var isRaised = false
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    func raise() {
+        pthread_mutex_lock(mutex)
+        isRaised = true
+        pthread_mutex_unlock(mutex)
+        pthread_cond_signal(condition)
+    }
+
+    func wait() {
+        pthread_mutex_lock(mutex)
+        while !isRaised { pthread_cond_wait(condition, mutex) }
+        isRaised = false
+        pthread_mutex_unlock(mutex)
+    }
+}

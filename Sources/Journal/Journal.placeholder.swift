@@ -1,1 +1,0 @@
-// Journal: its first file replaces this one.

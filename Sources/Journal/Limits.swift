@@ -1,0 +1,17 @@
+/// What this module refuses to go beyond.
+package enum JournalLimits {
+    /// Bytes of one record's payload. A longer length in a header is damage, not a record.
+    package static let payloadBytes = 64 * 1024 * 1024
+    /// Bytes written with one sync, unless a single record is longer.
+    static let batchBytes = 4 * 1024 * 1024
+}
+
+/// How the log is laid out; the defaults are those of the server.
+package struct JournalConfiguration: Sendable {
+    /// A segment that has reached this size is followed by a new one.
+    package var segmentBytes = 16 * 1024 * 1024
+    /// The file grows by zeros this far ahead, so that most syncs change no file size.
+    package var growthBytes = 256 * 1024
+
+    package init() {}
+}

@@ -1,0 +1,135 @@
+internal import Journal
+package import Seams
+internal import Synchronization
+
+extension Keyspace {
+    static let damageRemedy = """
+        Nothing was changed. Restore the data directory from a backup; or keep a copy of it, and move this file and all \
+        later ones in the same folder away to start from what is before the damage, losing what came after.
+        """
+
+    /// Opens the store below `directory`, recovering what its log holds and creating what is missing.
+    package static func open(
+        directory: String, fileSystem: any FileSystem, clock: any Clock, keys: SealingKeys,
+        configuration: StoreConfiguration = StoreConfiguration()
+    ) throws(StoreError) -> Keyspace {
+        let log = "\(directory)/log"
+        let lock = try prepare(directory, log: log, fileSystem)
+        do {
+            let (state, recovered) = try recover(log, fileSystem, clock, keys, configuration)
+            let keyspace = Keyspace(
+                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keys: keys,
+                configuration: configuration, recoveryNote: recovered.cut)
+            keyspace.removeFiles(obsoleteSegments: recovered.obsoleteSegments)
+            keyspace.attach(recovered.writer)
+            return keyspace
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
+
+    private static func prepare(
+        _ directory: String, log: String, _ fileSystem: any FileSystem
+    ) throws(StoreError) -> any FileLock {
+        do {
+            try fileSystem.createDirectory(directory, permissions: 0o700)
+            let lock = try fileSystem.lock("\(directory)/lock")
+            try fileSystem.createDirectory(log, permissions: 0o700)
+            try fileSystem.syncDirectory(directory)
+            try fileSystem.syncDirectory(FilePath.parent(of: directory))
+            return lock
+        } catch {
+            if error.code == .locked { throw .locked(path: directory) }
+            throw .fileSystem(reason: error.description)
+        }
+    }
+
+    private static func recover(
+        _ log: String, _ fileSystem: any FileSystem, _ clock: any Clock, _ keys: SealingKeys,
+        _ configuration: StoreConfiguration
+    ) throws(StoreError) -> (KeyspaceState, LogRecovery.Recovered) {
+        var state = KeyspaceState(configuration: configuration)
+        var anchor = LogRecovery.Anchor(revision: Revision.empty.rawValue, hash: .origin)
+        if let path = try newestState(in: log, fileSystem) {
+            let file = try StateFile.read(path, fileSystem: fileSystem, keys: keys)
+            state = KeyspaceState(
+                tree: IndexTree(sorted: file.entries), revision: file.revision, configuration: configuration)
+            anchor = LogRecovery.Anchor(revision: file.revision.rawValue, hash: file.hash)
+        }
+        let time = clock.monotonic()
+        // An error in a record's content, as opposed to its bytes, is carried past the journal, which knows no content.
+        var contentError: StoreError?
+        do {
+            let recovered = try LogRecovery.recover(
+                directory: log, fileSystem: fileSystem, configuration: configuration.journal, anchor: anchor
+            ) { (record) throws(JournalError) in
+                if contentError != nil { return }
+                do throws(StoreError) { try state.replay(record, keys: keys, time: time) } catch { contentError = error }
+            }
+            if let contentError { throw contentError }
+            state.segments = recovered.segments
+            return (state, recovered)
+        } catch let error as JournalError {
+            throw StoreError(error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .fileSystem(reason: "\(error)")
+        }
+    }
+
+    /// The newest state file, with what an interrupted writer left removed.
+    private static func newestState(in log: String, _ fileSystem: any FileSystem) throws(StoreError) -> String? {
+        do {
+            let names = try fileSystem.list(log)
+            for name in names where name.hasSuffix(".tmp") { try fileSystem.remove("\(log)/\(name)") }
+            return names.last { StateFile.revision(ofName: $0) != nil }.map { "\(log)/\($0)" }
+        } catch {
+            throw .fileSystem(reason: error.description)
+        }
+    }
+}
+
+/// The folder of the log and the lock on the data directory around it.
+struct LogFolder: Sendable {
+    let path: String
+    let fileSystem: any FileSystem
+    let lock: any FileLock
+}
+
+extension KeyspaceState {
+    /// Applies a transaction read from the log.
+    mutating func replay(_ record: Record, keys: SealingKeys, time: Duration) throws(StoreError) {
+        let revision = Revision(rawValue: record.revision)
+        guard let operations = try TransactionCodec.operations(record, keys: keys) else {
+            throw .invalid(reason: "the record of revision \(revision) is whole but holds no transaction")
+        }
+        let changes = operations.compactMap { change(replaying: $0, revision: revision) }
+        self.record(RevisionChanges(revision: revision, changes: changes, time: time), payloadBytes: 0)
+        _ = becameDurable(revision, started: nil)
+        if record.revision % 1024 == 0 { compactByBounds(now: time) }
+    }
+
+    private func change(replaying operation: TransactionCodec.Operation, revision: Revision) -> Change? {
+        switch operation {
+        case .delete(let key): return change(for: .delete(key), revision: revision)
+        case .put(let key, let value, let offset, let isSealed):
+            let previous = tree.get(key)
+            let entry = Entry(
+                key: key, value: Bytes(value), createRevision: previous?.createRevision ?? revision,
+                modRevision: revision, revisionOffset: offset, isSealed: isSealed)
+            return Change(revision: revision, key: key, value: entry.value, entry: entry, previousEntry: previous)
+        }
+    }
+}
+
+extension StoreError {
+    init(_ error: JournalError) {
+        switch error {
+        case .fileSystem(let error): self = .fileSystem(reason: error.description)
+        case .damaged(let file, let offset, let reason):
+            self = .damaged(file: file, offset: offset, reason: reason, remedy: Keyspace.damageRemedy)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package import Journal
+
+/// How a store behaves; the defaults are those of the server.
+package struct StoreConfiguration: Sendable {
+    /// Who writes the log.
+    package enum Committing: Sendable {
+        /// A thread of its own, which syncs everything that came in while it was busy at once.
+        case thread
+        /// Whoever calls `waitDurable` or `flush`: for simulation, where one thread does everything.
+        case inline
+    }
+    package var committing: Committing = .thread
+    /// History older than this is compacted.
+    package var historyAge: Duration = .seconds(300)
+    package var historyRevisions = 100_000
+    /// Bytes that only history keeps alive.
+    package var historyBytes = 64 * 1024 * 1024
+
+    package var journal = JournalConfiguration()
+    /// Whole segments of forgotten history that call for a new state file, after which they are deleted.
+    package var segmentsPerState = 4
+
+    package init() {}
+}
