@@ -58,10 +58,13 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),
+        .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),
     ]
 )
 
 /// A library target of our own, with its tests beside it in Tests/<name>Tests.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+    .target(name: name, dependencies: dependencies, exclude: ["index.md"], swiftSettings: settings)
 }

@@ -31,6 +31,7 @@ package struct LogRecovery {
     private let anchor: Anchor
     private var lastRevision: UInt64 = 0
     private var hash: ChainHash?
+    private var obsolete: [String] = []
     private var segments: [Segment] = []
     /// Where the records of the segment read last end.
     private var end = 0
@@ -64,7 +65,8 @@ package struct LogRecovery {
         }
         obsolete = Array(names[..<start])
         for name in names[start..<names.count - 1] { _ = try read(name, isLast: false, apply) }
-        return try finish(try read(names[names.count - 1], isLast: true, apply))
+        let end = try read(names[names.count - 1], isLast: true, apply)
+        return try finish(end)
     }
 
     /// Removes a last segment whose creation was cut short. Its header is durable before any record is, so without a

@@ -40,7 +40,7 @@ struct History: Sendable {
     /// A copy of references: a slice of the storage would make the next append copy all of it.
     func revisions(after low: Revision, through high: Revision, limit: Int) -> [RevisionChanges] {
         let start = Int(low.rawValue - compacted.rawValue)
-        let end = min(Int(high.rawValue - compacted.rawValue), start + limit)
+        let end = start + min(max(Int(high.rawValue - compacted.rawValue) - start, 0), limit)
         return start < end ? Array(storage[start..<end]) : []
     }
 
