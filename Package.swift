@@ -55,7 +55,7 @@ let package = Package(
                 "Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers", "Node",
                 "Gateway", logging, arguments,
             ] + nio,
-            swiftSettings: settings),
+            exclude: ["index.md"], swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
@@ -64,7 +64,7 @@ let package = Package(
     ]
 )
 
-/// A library target of our own, with its tests beside it in Tests/<name>Tests.
+/// A library target of our own. Its `index.md` says what it is; its tests are in `Tests/<name>Tests`.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, exclude: ["index.md"], swiftSettings: settings)
 }
