@@ -30,11 +30,7 @@ package struct JSONPatch {
         switch name {
         case "add": try insert(try value(), at: path)
         case "remove": _ = try remove(at: path)
-        case "replace":
-            let value = try value()
-            if !path.tokens.isEmpty { _ = try existing(path) }
-            try checkDepth(of: value, at: path)
-            try change(path) { (slot: inout JSON) in slot = value }
+        case "replace": try replace(path, by: try value())
         case "move":
             let from = try JSONPointer(parsing: try text("from"))
             if path.tokens.count > from.tokens.count, path.tokens.starts(with: from.tokens) {
@@ -43,12 +39,23 @@ package struct JSONPatch {
             try insert(try remove(at: from), at: path)
         case "copy": try insert(try existing(try JSONPointer(parsing: try text("from"))), at: path)
         case "test":
-            let found = path.value(in: document)
+            // As in Kubernetes, what is missing equals null.
+            let found = path.value(in: document) ?? .null
             if found != (try value()) { throw Self.refused("testing value \(path) failed") }
         default:
             throw .badRequest(
                 "JSON patch: operation \(position): expected add, remove, replace, move, copy or test, found \"\(name.prefix(40))\"")
         }
+    }
+
+    /// As in Kubernetes, a member that is missing from an object that exists is added.
+    private mutating func replace(_ path: JSONPointer, by value: JSON) throws(APIError) {
+        if path.value(in: document) == nil, path.parent.value(in: document)?.objectValue != nil {
+            return try insert(value, at: path)
+        }
+        _ = try existing(path)
+        try checkDepth(of: value, at: path)
+        try change(path) { (slot: inout JSON) in slot = value }
     }
 
     private func existing(_ path: JSONPointer) throws(APIError) -> JSON {
