@@ -40,6 +40,11 @@ extension JSON: Equatable, Hashable {
     }
 }
 
+extension JSON: CustomStringConvertible {
+    /// Compact JSON, as messages quote it.
+    package var description: String { text() }
+}
+
 extension JSON {
     private static func hash(of member: JSONObject.Member) -> Int {
         var hasher = Hasher()

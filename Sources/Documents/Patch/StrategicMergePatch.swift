@@ -127,16 +127,16 @@ private struct ListMerge {
         case .set:
             var known = Set(original)
             let merged = original + patch.filter { known.insert($0).inserted }
-            return arranged(merged, original, order) { $0 }
+            return arranged(merged, original, order?.arrayValue ?? patch) { $0 }
         case .map:
             guard let key = schema?.listMapKeys.first else { return patch.map(Self.plain) }
             let merged = try mergeByKey(patch, into: original, key)
-            return arranged(merged, original, order) { $0[key] ?? .null }
+            return arranged(merged, original, order?.arrayValue ?? patch) { $0[key] ?? .null }
         }
     }
 
     private func mergeByKey(_ patch: [JSON], into original: [JSON], _ key: String) throws(APIError) -> [JSON] {
-        if patch.contains(where: { $0["$patch"] == "replace" && $0[key] == nil }) {
+        if patch.contains(where: { $0["$patch"] == "replace" }) {
             return patch.filter { $0["$patch"] == nil }.map(Self.plain)
         }
         var slots: [JSON?] = original
@@ -179,10 +179,9 @@ private struct ListMerge {
 
     private func defaultValue(of key: String) -> JSON? { schema?.items?.properties[key]?.defaultValue }
 
-    /// Orders `merged` by the list of `$setElementOrder`; elements it does not name keep their place relative to the
-    /// elements that were around them on the server.
-    private func arranged(_ merged: [JSON], _ original: [JSON], _ order: JSON?, _ identity: (JSON) -> JSON) -> [JSON] {
-        guard let wanted = order?.arrayValue else { return merged }
+    /// Orders `merged` by `wanted`, the list of `$setElementOrder` or else the patch; elements it does not name keep
+    /// their place relative to the elements that were around them on the server, and come after new ones.
+    private func arranged(_ merged: [JSON], _ original: [JSON], _ wanted: [JSON], _ identity: (JSON) -> JSON) -> [JSON] {
         var rank: [JSON: Int] = [:]
         for (position, element) in wanted.enumerated() where rank[identity(element)] == nil {
             rank[identity(element)] = position
@@ -204,7 +203,7 @@ private struct ListMerge {
             } else if let a = serverPlace[identity(named[left])], let b = serverPlace[identity(others[right])] {
                 takesLeft = a < b
             } else {
-                takesLeft = false
+                takesLeft = true
             }
             result.append(takesLeft ? named[left] : others[right])
             if takesLeft { left += 1 } else { right += 1 }
