@@ -56,6 +56,8 @@ let package = Package(
                 "Gateway", logging, arguments,
             ] + nio,
             exclude: ["index.md"], swiftSettings: settings),
+            swiftSettings: settings),
+        .testTarget(name: "AdmissionTests", dependencies: ["Documents", "Admission"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),

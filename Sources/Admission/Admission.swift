@@ -62,7 +62,7 @@ package enum DocumentAdmission {
     private static func undecodable(_ request: AdmissionRequest, _ detail: String) -> APIError {
         let kind = request.definition.kind
         if request.isPatch {
-            let value = FieldError.text(.string(request.new.json.text()))
+            let value = JSON.string(request.new.json.text()).text()
             let cause = APIError.Cause(
                 reason: FieldError.Reason.invalid.rawValue, message: "Invalid value: \(value): \(detail)", field: "patch")
             return .invalid(GroupVersionKind(group: "", version: "", kind: ""), "", [cause])
@@ -95,6 +95,7 @@ package enum DocumentAdmission {
         var validation = SchemaValidation()
         validation.document(request.new.json, old: request.old?.json, schema: schema)
         var errors = first + metadata.errors + validation.errors
+        let semantic = SemanticRules.errors(of: request)
         if errors.contains(where: blocksRules) {
             if schema.containsRules {
                 let detail = "some validation rules were not checked because the object was invalid; correct the existing errors "
@@ -103,13 +104,13 @@ package enum DocumentAdmission {
         } else {
             var rules = Rules()
             rules.run(validation.pending)
-            errors += rules.errors
+            // Where a rule in CEL and a semantic rule speak of the same field, the latter says more.
+            let better = Set(semantic.map(\.field))
+            errors += rules.errors.filter { !better.contains($0.field) }
         }
         // What the schema has found wrong, a semantic rule need not say again in other words.
-        if !validation.errors.contains(where: blocksRules) {
-            let known = Set(errors.map(\.field))
-            errors += SemanticRules.errors(of: request).filter { !known.contains($0.field) }
-        }
+        let known = Set(errors.map(\.field))
+        errors += semantic.filter { !known.contains($0.field) }
         if errors.isEmpty { return }
         let kind = GroupVersionKind(group: request.definition.group, version: request.version, kind: request.new.kind)
         throw .invalid(kind, request.new.name, errors.prefix(AdmissionLimits.errors).map(\.cause))

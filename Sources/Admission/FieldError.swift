@@ -62,6 +62,7 @@ package struct FieldError: Sendable, Equatable {
     /// A name that nothing in the document has. `candidates` are the names it could have been.
     package static func notFound(_ field: String, _ name: String, candidates: [String]) -> FieldError {
         var message = "Not found: \(text(.string(name)))"
+        let candidates = candidates.enumerated().filter { !candidates[..<$0.offset].contains($0.element) }.map(\.element)
         if let near = nearest(to: name, in: candidates) {
             message += "; did you mean \(text(.string(near)))?"
         } else if !candidates.isEmpty {

@@ -84,7 +84,7 @@ enum LandscapeRules {
 enum ServiceRules {
     static func check(_ context: inout RuleContext, _ service: JSON, at place: String) {
         if service["command"] != nil, service["steps"] != nil {
-            context.report(.forbidden("\(place).steps", "command and steps exclude each other"))
+            context.report(.forbidden(place, "command and steps exclude each other"))
         }
         let runs = service["command"] ?? service["steps"]
         if service["image"] == nil, runs?.arrayValue?.isEmpty ?? true {

@@ -5,7 +5,7 @@ enum RolloutRules {
     static func check(_ context: inout RuleContext) {
         let spec = context.document.spec
         LadderRules.check(&context, spec, at: "spec")
-        context.requireImmutable("spec.landscape.name", ["spec", "landscape", "name"])
+        context.requireImmutable("spec.landscape", ["spec", "landscape", "name"])
         context.requireImmutable("spec.to", ["spec", "to"])
         context.requireImmutable("spec.from", ["spec", "from"])
         if let from = spec["from"]?.stringValue, let to = spec["to"]?.stringValue, from.isSameBytes(as: to) {
@@ -58,7 +58,7 @@ enum PreviewDeploymentRules {
         let spec = context.document.spec
         context.requireDuration(spec["ttl"], "spec.ttl", in: .seconds(60)...Duration.seconds(365 * 24 * 3600))
         context.requireImmutable("spec.pullRequest", ["spec", "pullRequest"])
-        context.requireImmutable("spec.repository.name", ["spec", "repository", "name"])
+        context.requireImmutable("spec.repository", ["spec", "repository", "name"])
         if let host = spec["host"], host.stringValue?.hasPrefix("*.") == true {
             context.report(.invalid("spec.host", host, "must be one host, without *"))
         }

@@ -38,7 +38,7 @@ enum RouteRules {
                 context.report(.invalid("\(field).backends[\(index)].weight", .integer(weight), "must be between 0 and 100"))
             }
         }
-        if weighted == 0, isBlueGreen || backends.count < 2 { return }
+        if backends.count < 2 || weighted == 0 && isBlueGreen { return }
         if weighted < backends.count {
             for (index, backend) in backends.enumerated() where backend["weight"] == nil {
                 let detail = "each of several backends needs a weight; together they are 100"
@@ -46,7 +46,7 @@ enum RouteRules {
             }
             return
         }
-        if sum == 100 || backends.count < 2 && (0...100).contains(sum) { return }
+        if sum == 100 { return }
         let parts = backends.map { "\($0["name"]?.stringValue ?? "?") \($0["weight"]?.integerValue ?? 0)" }
         let detail = "weights must add up to 100, found \(parts.joined(separator: " + "))"
         context.report(.invalid("\(field).backends", .integer(sum), detail))
@@ -54,19 +54,19 @@ enum RouteRules {
 
     private static func checkBlueGreen(_ context: inout RuleContext, _ spec: JSON, _ rules: [JSON]) {
         guard let blueGreen = spec["blueGreen"], let active = blueGreen["active"]?.stringValue else { return }
-        for (index, rule) in rules.enumerated() {
-            let names = (rule["backends"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
-            if names.contains(where: { $0.isSameBytes(as: active) }) { continue }
-            var error = FieldError.notFound("spec.blueGreen.active", active, candidates: names)
-            error.message += " (a backend of spec.rules[\(index)])"
-            context.report(error)
-        }
         if let host = blueGreen["previewHost"]?.stringValue {
             for (index, other) in (spec["hosts"]?.arrayValue ?? []).enumerated() where other.stringValue?.isSameBytes(as: host) == true {
                 let detail = "is also spec.hosts[\(index)], which leads to the active backend"
                 context.report(.invalid("spec.blueGreen.previewHost", .string(host), detail))
             }
             if spec["tcpPort"] != nil { context.report(.forbidden("spec.blueGreen.previewHost", "a TCP route has no hosts")) }
+        }
+        for (index, rule) in rules.enumerated() {
+            let names = (rule["backends"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
+            if names.contains(where: { $0.isSameBytes(as: active) }) { continue }
+            var error = FieldError.notFound("spec.blueGreen.active", active, candidates: names)
+            error.message += " (a backend of spec.rules[\(index)])"
+            return context.report(error)
         }
     }
 

@@ -2,7 +2,7 @@ import Synchronization
 
 /// A regular expression in RE2's syntax, run without backtracking: time is bounded by the length of the text times the
 /// size of the pattern, whatever the pattern. Matches anywhere in the text unless anchored, as schemas and CEL want.
-struct Pattern: Sendable {
+package struct Pattern: Sendable {
     /// A set of characters.
     struct CharacterSet: Sendable, Equatable {
         var ranges: [ClosedRange<UInt32>] = []
@@ -28,7 +28,7 @@ struct Pattern: Sendable {
     let program: [Instruction]
 
     /// `nil` where `text` is no pattern, or one too large.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         var parser = PatternParser(text)
         guard let node = parser.parse() else { return nil }
         var compiler = PatternCompiler()
@@ -37,7 +37,7 @@ struct Pattern: Sendable {
     }
 
     /// Whether the pattern matches somewhere in `text`.
-    func matches(_ text: String) -> Bool {
+    package func matches(_ text: String) -> Bool {
         var run = PatternRun(program: program)
         return run.matches(text)
     }

@@ -1,4 +1,4 @@
-import Documents
+package import Documents
 import Synchronization
 
 /// Runs the `x-kubernetes-validations` that the schema check has collected.
@@ -69,5 +69,24 @@ struct Rules {
             cache[rule] = result
         }
         return result
+    }
+}
+
+/// The rule language by itself.
+package enum RuleLanguage {
+    /// What is wrong with the text of a rule; `nil` where it can be read.
+    package static func problem(in rule: String) -> String? {
+        if case .failure(let error) = Rules.parsed(rule) { error.message } else { nil }
+    }
+
+    /// The answer of `rule` about `value`: a scalar as text, the name of the type of anything else, or why there is none.
+    package static func answer(_ rule: String, about value: JSON, steps: Int = AdmissionLimits.ruleSteps) -> String {
+        var evaluator = RuleEvaluator(steps: steps)
+        do {
+            let result = try evaluator.evaluate(RuleParser.parse(rule), with: [("self", RuleValue(value))])
+            return RuleFunctions.text(result) ?? result.typeName
+        } catch {
+            return error.message
+        }
     }
 }

@@ -1,0 +1,59 @@
+import Admission
+import Documents
+import Testing
+
+/// The rule language: expression, value of `self`, answer.
+@Suite struct RuleTests {
+    static let cases: [(String, JSON, String)] = [
+        ("1 + 2 * 3 == 7", 0, "true"), ("(1 + 2) * 3", 0, "9"), ("-7 / 2", 0, "-3"), ("-7 % 2", 0, "-1"), ("7u + 1u", 0, "8"),
+        ("1 / 0", 0, "division by zero"), ("9223372036854775807 + 1", 0, "integer overflow"), ("-9223372036854775808", 0, "-9223372036854775808"),
+        ("1 == 1.0", 0, "true"), ("1 < 2u", 0, "true"), ("0.1 + 0.2 < 0.4", 0, "true"), ("0x10", 0, "16"), ("1e3", 0, "1000"),
+        ("'a' + \"b\" + '''c'''", 0, "abc"), (#"'\u00e9\n'.size()"#, 0, "2"), (#"r'\n'.size()"#, 0, "2"), ("b'abc'.size()", 0, "3"),
+        ("true ? 'x' : 'y'", 0, "x"), ("false || true && !false", 0, "true"), ("self.missing == 1 || true", [:], "true"),
+        ("self.missing == 1 && false", [:], "false"), ("self.missing == 1", [:], "no such key: missing"),
+        ("has(self.a) && !has(self.b)", ["a": 1], "true"), ("self.a.b[1]", ["a": ["b": [1, 2]]], "2"),
+        ("self.b[2]", ["b": [1]], "index out of bounds: 2"), ("self['a']", ["a": 5], "5"), ("'a' in self", ["a": 5], "true"),
+        ("2 in self", [1, 2], "true"), ("2.0 in self", [1, 2], "true"), ("self.all(x, x > 0)", [1, 2], "true"),
+        ("self.exists(x, x > 1)", [1, 2], "true"), ("self.exists_one(x, x > 1)", [1, 2, 3], "false"),
+        ("self.map(x, x * 2).sum()", [1, 2], "6"), ("self.map(x, x > 1, x * 2).size()", [1, 2], "1"),
+        ("self.filter(x, x.a == 1).size()", [["a": 1], ["a": 2]], "1"), ("self.all(x, self.exists(y, y == x))", [1, 2], "true"),
+        ("self.all(k, k.startsWith('a'))", ["a1": 1, "a2": 2], "true"), ("self.startsWith('ab') && self.endsWith('cd')", "abcd", "true"),
+        ("self.contains('bc')", "abcd", "true"), ("self.matches('^[a-z]+$')", "abcd", "true"), ("size(self)", "añb", "3"),
+        ("self.split(',').map(x, x.trim()).join('-')", "a, b", "a-b"), ("self.replace('a', 'b')", "aba", "bbb"),
+        ("self.lowerAscii()", "AbC", "abc"), ("self.substring(1, 3)", "abcd", "bc"), ("self.indexOf('c')", "abcd", "2"),
+        ("self.a__dash__b + self.__namespace__", ["a-b": "x", "namespace": "y"], "xy"), ("type(self) == int", 4, "true"),
+        ("int('12') + int(3.9)", 0, "15"), ("string(1) + string(true)", 0, "1true"), ("double('1.5')", 0, "1.5"),
+        ("duration('1h30m') > duration('89m')", 0, "true"),
+        ("timestamp('2026-01-01T00:00:00Z') + duration('1s') == timestamp('2026-01-01T01:00:01+01:00')", 0, "true"),
+        ("{'a': 1, 'b': 2}.all(k, k in ['a', 'b'])", 0, "true"), ("[1, 2] == [1.0, 2.0]", 0, "true"), ("[1] + [2] == [1, 2]", 0, "true"),
+        ("self.?a.?b.orValue(7)", ["a": [:]], "7"), ("self.?a.hasValue()", [:], "false"), ("[3, 1].min()", 0, "1"),
+        ("[1, 2].isSorted()", 0, "true"), ("self == null", nil, "true"), ("1 < 'a'", 0, "no such overload: _<_(int, string)"),
+        ("!1", 0, "no such overload"), ("'a'.unknown()", 0, "undeclared reference to 'unknown'"), ("other", 0, "undeclared reference to 'other'"),
+        ("a.b(", 0, "Syntax error: unexpected the end"), ("1 +", 0, "Syntax error: unexpected the end"), ("'a", 0, "a string is not closed"),
+        ("#", 0, "unexpected character at byte 1"), ("1 2", 0, "Syntax error: unexpected a number"),
+    ]
+
+    @Test(arguments: cases.indices)
+    func answers(index: Int) {
+        let (rule, value, expected) = Self.cases[index]
+        #expect(Self.answer(rule, value) == expected, "\(rule)")
+    }
+
+    static func answer(_ rule: String, _ value: JSON) -> String {
+        RuleLanguage.answer(rule, about: value, steps: 100_000)
+    }
+
+    @Test func aRuleThatTakesTooLongEnds() throws {
+        let numbers = JSON.array((0..<1000).map { .integer($0) })
+        let answer = Self.answer("self.all(a, self.all(b, self.all(c, a + b + c >= 0)))", numbers)
+        #expect(answer == "the rules of the document took too many steps")
+    }
+
+    @Test func nestingIsBounded() {
+        let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
+        #expect(Self.answer(deep, 0) == "the rule is longer than 8192 bytes")
+        let bounded = String(repeating: "(", count: 500) + "1" + String(repeating: ")", count: 500)
+        #expect(Self.answer(bounded, 0) == "the rule nests too deep")
+        #expect(Self.answer(String(repeating: "!", count: 500) + "true", 0) == "the rule nests too deep")
+    }
+}
