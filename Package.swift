@@ -56,7 +56,6 @@ let package = Package(
                 "Gateway", logging, arguments,
             ] + nio,
             exclude: ["index.md"], swiftSettings: settings),
-            swiftSettings: settings),
         .testTarget(name: "AdmissionTests", dependencies: ["Documents", "Admission"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),

@@ -64,7 +64,8 @@ package enum DocumentAdmission {
         if request.isPatch {
             let value = JSON.string(request.new.json.text()).text()
             let cause = APIError.Cause(
-                reason: FieldError.Reason.invalid.rawValue, message: "Invalid value: \(value): \(detail)", field: "patch")
+                reason: FieldError.Reason.invalid.rawValue, message: "Invalid value: \(value): \(detail)",
+                field: "patch")
             return .invalid(GroupVersionKind(group: "", version: "", kind: ""), "", [cause])
         }
         return .badRequest("\(kind) in version \"\(request.version)\" cannot be handled as a \(kind): \(detail)")
@@ -72,7 +73,8 @@ package enum DocumentAdmission {
 
     private static func checkMetadataTypes(_ request: AdmissionRequest) throws(APIError) {
         guard let metadata = request.new["metadata"], !metadata.isNull else { return }
-        guard let problem = TypeCheck.problem(metadata, schema: MetadataSchema.schema, struct: "ObjectMeta.metadata") else { return }
+        guard let problem = TypeCheck.problem(metadata, schema: MetadataSchema.schema, struct: "ObjectMeta.metadata")
+        else { return }
         throw undecodable(request, problem)
     }
 
@@ -98,8 +100,8 @@ package enum DocumentAdmission {
         let semantic = SemanticRules.errors(of: request)
         if errors.contains(where: blocksRules) {
             if schema.containsRules {
-                let detail = "some validation rules were not checked because the object was invalid; correct the existing errors "
-                errors.append(.invalid("<nil>", .null, detail + "to complete validation"))
+                let detail = "some validation rules were not checked because the object was invalid; "
+                errors.append(.invalid("<nil>", .null, detail + "correct the existing errors to complete validation"))
             }
         } else {
             var rules = Rules()

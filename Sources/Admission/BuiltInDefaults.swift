@@ -17,7 +17,9 @@ enum BuiltInDefaults {
 
     private static func service(_ document: inout Document) {
         guard var ports = document.spec["ports"]?.arrayValue else { return }
-        for index in ports.indices where ports[index]["targetPort"] == nil { ports[index]["targetPort"] = ports[index]["port"] }
+        for index in ports.indices where ports[index]["targetPort"] == nil {
+            ports[index]["targetPort"] = ports[index]["port"]
+        }
         var spec = document.spec
         spec["ports"] = .array(ports)
         document["spec"] = spec

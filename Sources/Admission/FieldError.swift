@@ -1,6 +1,7 @@
 package import Documents
 
-/// One thing that is wrong with a document: where, what was found, what is allowed. Worded as a real API server words it.
+/// One thing that is wrong with a document: where, what was found, what is allowed. Worded as a real API server
+/// words it.
 package struct FieldError: Sendable, Equatable {
     package enum Reason: String, Sendable {
         case invalid = "FieldValueInvalid"
@@ -62,7 +63,8 @@ package struct FieldError: Sendable, Equatable {
     /// A name that nothing in the document has. `candidates` are the names it could have been.
     package static func notFound(_ field: String, _ name: String, candidates: [String]) -> FieldError {
         var message = "Not found: \(text(.string(name)))"
-        let candidates = candidates.enumerated().filter { !candidates[..<$0.offset].contains($0.element) }.map(\.element)
+        let candidates = candidates.enumerated().filter { !candidates[..<$0.offset].contains($0.element) }.map(
+            \.element)
         if let near = nearest(to: name, in: candidates) {
             message += "; did you mean \(text(.string(near)))?"
         } else if !candidates.isEmpty {
@@ -87,7 +89,9 @@ package struct FieldError: Sendable, Equatable {
 
     /// The candidate that a typing error or two away from `name`.
     private static func nearest(to name: String, in candidates: [String]) -> String? {
-        let scored = candidates.prefix(64).map { ($0, distance(Array(name.utf8.prefix(64)), Array($0.utf8.prefix(64)))) }
+        let scored = candidates.prefix(64).map {
+            ($0, distance(Array(name.utf8.prefix(64)), Array($0.utf8.prefix(64))))
+        }
         guard let best = scored.min(by: { $0.1 < $1.1 }) else { return nil }
         return best.1 <= max(1, min(2, name.utf8.count / 2)) ? best.0 : nil
     }
@@ -100,7 +104,9 @@ package struct FieldError: Sendable, Equatable {
             var row = [i + 1]
             for j in right.indices {
                 var best = min(last[j + 1] + 1, row[j] + 1, last[j] + (left[i] == right[j] ? 0 : 1))
-                if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] { best = min(best, beforeLast[j - 1] + 1) }
+                if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
+                    best = min(best, beforeLast[j - 1] + 1)
+                }
                 row.append(best)
             }
             beforeLast = last

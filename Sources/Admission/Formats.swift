@@ -13,9 +13,15 @@ enum Formats {
 
     /// RFC 3339, as Go reads it.
     static func isDateTime(_ bytes: [UInt8]) -> Bool {
-        guard bytes.count >= 20, isDate(Array(bytes[..<10])), bytes[10] | 0x20 == UInt8(ascii: "t") else { return false }
-        guard let hour = number(bytes, 11), let minute = number(bytes, 14), let second = number(bytes, 17) else { return false }
-        guard bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":"), hour < 24, minute < 60, second < 61 else { return false }
+        guard bytes.count >= 20, isDate(Array(bytes[..<10])), bytes[10] | 0x20 == UInt8(ascii: "t") else {
+            return false
+        }
+        guard let hour = number(bytes, 11), let minute = number(bytes, 14), let second = number(bytes, 17) else {
+            return false
+        }
+        guard bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":"), hour < 24, minute < 60, second < 61 else {
+            return false
+        }
         var position = 19
         if bytes[position] == UInt8(ascii: ".") {
             let start = position + 1
@@ -70,7 +76,8 @@ enum Formats {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return parts.count == 4
             && parts.allSatisfy { part in
-                guard (1...3).contains(part.count), part.allSatisfy(isDigit), let value = Int(String(decoding: part, as: UTF8.self))
+                guard (1...3).contains(part.count), part.allSatisfy(isDigit),
+                    let value = Int(String(decoding: part, as: UTF8.self))
                 else { return false }
                 return value < 256 && (part.count == 1 || part.first != UInt8(ascii: "0"))
             }

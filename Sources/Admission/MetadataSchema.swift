@@ -12,8 +12,10 @@ package enum MetadataSchema {
     private static let json: JSON = [
         "type": "object",
         "properties": [
-            "name": text, "generateName": text, "namespace": text, "selfLink": text, "uid": text, "resourceVersion": text,
-            "generation": number, "creationTimestamp": time, "deletionTimestamp": time, "deletionGracePeriodSeconds": number,
+            "name": text, "generateName": text, "namespace": text, "selfLink": text, "uid": text,
+            "resourceVersion": text,
+            "generation": number, "creationTimestamp": time, "deletionTimestamp": time,
+            "deletionGracePeriodSeconds": number,
             "labels": texts, "annotations": texts,
             "finalizers": ["type": "array", "x-kubernetes-list-type": "set", "items": text],
             "ownerReferences": [
@@ -32,7 +34,8 @@ package enum MetadataSchema {
                     "type": "object",
                     "properties": [
                         "manager": text, "operation": text, "apiVersion": text, "time": time, "fieldsType": text,
-                        "subresource": text, "fieldsV1": ["type": "object", "x-kubernetes-preserve-unknown-fields": true],
+                        "subresource": text,
+                        "fieldsV1": ["type": "object", "x-kubernetes-preserve-unknown-fields": true],
                     ],
                 ],
             ],

@@ -88,7 +88,8 @@ struct MetadataValidation {
             if owner["controller"]?.boolValue == true { controllers += 1 }
         }
         if controllers > 1 {
-            let detail = "Only one reference can have Controller set to true. Found \"true\" in \(controllers) references"
+            let detail =
+                "Only one reference can have Controller set to true. Found \"true\" in \(controllers) references"
             errors.append(.invalid("metadata.ownerReferences", .array(owners), detail))
         }
     }
@@ -112,14 +113,17 @@ struct MetadataValidation {
 
     private mutating func checkUpdate(_ document: Document, from old: Document) {
         for name in ["name", "namespace", "uid", "creationTimestamp"] {
-            guard let before = old.metadata[name], let after = document.metadata[name], after != before else { continue }
+            guard let before = old.metadata[name], let after = document.metadata[name], after != before else {
+                continue
+            }
             errors.append(.immutable("metadata.\(name)", after))
         }
         guard old.isBeingDeleted else { return }
         let added = document.finalizers.filter { !old.finalizers.contains($0) }
         if !added.isEmpty {
             let list = added.map { FieldError.text(.string($0)) }.joined(separator: ", ")
-            let detail = "no new finalizers can be added if the object is being deleted, found new finalizers []string{\(list)}"
+            let detail =
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{\(list)}"
             errors.append(.forbidden("metadata.finalizers", detail))
         }
     }

@@ -9,7 +9,9 @@ package enum NameRules {
         let bytes = Array(name.utf8)
         if bytes.count > 63 { return "must be no more than 63 bytes" }
         if isLabel(bytes[...]) { return nil }
-        return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+        return
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+                + "and must start and end "
             + "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
             + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
     }
@@ -19,7 +21,9 @@ package enum NameRules {
         let bytes = Array(name.utf8)
         if bytes.count > 63 { return "must be no more than 63 bytes" }
         if isLabel(bytes[...]), let first = bytes.first, (97...122).contains(first) { return nil }
-        return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+        return
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with "
+                + "an alphabetic character, "
             + "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
             + "'[a-z]([-a-z0-9]*[a-z0-9])?')"
     }
@@ -34,13 +38,16 @@ package enum NameRules {
         let bytes = Array(name.utf8)
         if bytes.count > 253 { return "must be no more than 253 bytes" }
         if isSubdomain(bytes) { return nil }
-        return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        return
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "
+                + "or '.', and must start "
             + "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
             + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     }
 
     static func isSubdomain(_ bytes: [UInt8]) -> Bool {
-        !bytes.isEmpty && bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy(isLabel)
+        !bytes.isEmpty
+            && bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy(isLabel)
     }
 
     /// A name that may stand as one part of a URL path: what roles and bindings are named.
@@ -65,8 +72,10 @@ package enum NameRules {
         } else if parts.count > 2 {
             let form = "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'"
             return [
-                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-                    + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', \(form)) with an optional DNS "
+                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must "
+                    + "start and end with an "
+                    + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', \(form)) "
+                    + "with an optional DNS "
                     + "subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ]
         }
@@ -76,15 +85,20 @@ package enum NameRules {
         if !name.isEmpty, !isQualifiedPart(name) {
             problems.append(
                 "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-                    + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+                    + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
+                    + "used for validation is "
                     + "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
         }
         return problems
     }
 
     private static func isQualifiedPart(_ bytes: [UInt8]) -> Bool {
-        guard let first = bytes.first, let last = bytes.last, isAlphanumeric(first), isAlphanumeric(last) else { return false }
-        return bytes.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".") }
+        guard let first = bytes.first, let last = bytes.last, isAlphanumeric(first), isAlphanumeric(last) else {
+            return false
+        }
+        return bytes.allSatisfy {
+            isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+        }
     }
 
     package static func labelValueProblems(_ value: String) -> [String] {
@@ -93,8 +107,10 @@ package enum NameRules {
         if bytes.count > 63 { problems.append("must be no more than 63 bytes") }
         if !bytes.isEmpty, !isQualifiedPart(bytes) {
             problems.append(
-                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
-                    + "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', "
+                    + "'_' or '.', and must start "
+                    + "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
+                    + "'12345', regex used for "
                     + "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
         }
         return problems
@@ -110,7 +126,9 @@ package enum NameRules {
                 isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
             }
         if isWellFormed { return nil }
-        return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+        return
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+                + "'key.name',  or 'KEY_NAME',  "
             + "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     }
 }

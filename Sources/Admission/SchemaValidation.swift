@@ -18,7 +18,9 @@ struct SchemaValidation {
     private var path = FieldPath()
 
     /// A whole document. Its `apiVersion`, `kind` and `metadata` are checked elsewhere.
-    mutating func document(_ json: JSON, old: JSON?, schema: Schema) { value(json, old: old, schema: schema, isRoot: true) }
+    mutating func document(_ json: JSON, old: JSON?, schema: Schema) {
+        value(json, old: old, schema: schema, isRoot: true)
+    }
 
     private mutating func value(_ json: JSON, old: JSON?, schema: Schema, isRoot: Bool = false) {
         if errors.count >= AdmissionLimits.errors { return }
@@ -217,7 +219,9 @@ struct SchemaValidation {
             let found = count == 0 ? "Found none valid" : "Found \(count) valid alternatives"
             if count != 1 { composition("\(place) must validate one and only one schema (oneOf). \(found)") }
         }
-        if let part = schema.not, Self.accepts(json, part) { composition("\(place) must not validate the schema (not)") }
+        if let part = schema.not, Self.accepts(json, part) {
+            composition("\(place) must not validate the schema (not)")
+        }
     }
 
     private mutating func composition(_ detail: String) {

@@ -60,7 +60,9 @@ struct Shaping {
         for member in object.members {
             if isRoot || schema.isEmbeddedResource, Self.isEnvelope(member.key) { continue }
             guard let memberSchema = schema.properties[member.key] ?? schema.additionalProperties else {
-                if schema.preservesUnknownFields || schema.allowsAdditionalProperties || Self.isOpen(schema) { continue }
+                if schema.preservesUnknownFields || schema.allowsAdditionalProperties || Self.isOpen(schema) {
+                    continue
+                }
                 path.push(.member(member.key))
                 unknownFields.append(path.dotted)
                 path.pop()
@@ -91,7 +93,9 @@ struct Shaping {
     }
 
     /// What every document has, whatever its schema says.
-    private static func isEnvelope(_ name: String) -> Bool { name == "apiVersion" || name == "kind" || name == "metadata" }
+    private static func isEnvelope(_ name: String) -> Bool {
+        name == "apiVersion" || name == "kind" || name == "metadata"
+    }
 
     /// A schema that says nothing about members knows them all: `{}` or an integer-or-string.
     private static func isOpen(_ schema: Schema) -> Bool {

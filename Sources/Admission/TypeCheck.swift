@@ -15,7 +15,9 @@ enum TypeCheck {
             }
             return nil
         case .array(let items):
-            if schema.isIntOrString || schema.type.map({ $0 != .array }) ?? false { return mismatch(json, schema, place) }
+            if schema.isIntOrString || schema.type.map({ $0 != .array }) ?? false {
+                return mismatch(json, schema, place)
+            }
             guard let itemSchema = schema.items else { return nil }
             for item in items { if let found = problem(item, schema: itemSchema, struct: place) { return found } }
             return nil

@@ -21,7 +21,11 @@ import Testing
     @Test func oursAreStructural() throws {
         let definition = try #require(TestKinds.definitions.first { $0.kind == "CustomResourceDefinition" })
         for document in TestKinds.documents {
-            if document.spec["group"]?.stringValue?.isEmpty == true || document.annotations["espalier.dev/built-in"] != nil { continue }
+            if document.spec["group"]?.stringValue?.isEmpty == true
+                || document.annotations["espalier.dev/built-in"] != nil
+            {
+                continue
+            }
             let request = AdmissionRequest(
                 definition: definition, version: "v1", operation: .create, new: document, fieldValidation: .strict)
             _ = try admit(request)

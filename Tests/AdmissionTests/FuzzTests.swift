@@ -47,9 +47,12 @@ import Testing
 
         mutating func text() -> String {
             let texts = [
-                "web", "api", "http", "", "a.b", "*.example.com", "5m", "1h30m", "99999h", "0s", "10Gi", "é", "e\u{301}", "\u{0}", "..", "/",
-                "/a/../b", "10.0.0.0/8", "::/0", ":::", "1:2:3:4:5:6:7:8", "v1", "2026-01-01T00:00:00Z", "2026-13-01T99:00:00+9",
-                "ssh-ed25519 AAAA x", "0.99", "1e999", "-", "spec", "name", "metadata", String(repeating: "x", count: 300),
+                "web", "api", "http", "", "a.b", "*.example.com", "5m", "1h30m", "99999h", "0s", "10Gi", "é",
+                "e\u{301}", "\u{0}", "..", "/",
+                "/a/../b", "10.0.0.0/8", "::/0", ":::", "1:2:3:4:5:6:7:8", "v1", "2026-01-01T00:00:00Z",
+                "2026-13-01T99:00:00+9",
+                "ssh-ed25519 AAAA x", "0.99", "1e999", "-", "spec", "name", "metadata",
+                String(repeating: "x", count: 300),
             ]
             return texts[next(texts.count)]
         }
@@ -64,7 +67,8 @@ import Testing
             func document() -> Document {
                 var json = generator.value(version.schema, depth: 0)
                 if generator.next(10) > 0 {
-                    json["apiVersion"] = .string(GroupVersionKind(group: definition.group, version: version.name, kind: "").apiVersion)
+                    json["apiVersion"] = .string(
+                        GroupVersionKind(group: definition.group, version: version.name, kind: "").apiVersion)
                     json["kind"] = .string(definition.kind)
                     if generator.next(10) > 0 {
                         json["metadata"] = ["name": "a", "namespace": "demo"]
@@ -76,7 +80,8 @@ import Testing
             }
             let old = generator.next(2) == 0 ? document() : nil
             let request = AdmissionRequest(
-                definition: definition, version: version.name, operation: old == nil ? .create : .update, old: old, new: document(),
+                definition: definition, version: version.name, operation: old == nil ? .create : .update, old: old,
+                new: document(),
                 fieldValidation: generator.next(4) == 0 ? .strict : .ignore)
             if let result = try? admit(request) {
                 admitted += 1
@@ -93,15 +98,22 @@ import Testing
 
     @Test func patternsAndRulesNeverTrap() {
         var generator = Generator(state: 7)
-        let patternParts = ["a", "[", "]", "(", ")", "*", "+", "?", "{2}", "{2,3}", "|", "^", "$", "\\", "\\d", ".", "-", "(?i)", "[^", "é", "[:alpha:]"]
+        let patternParts = [
+            "a", "[", "]", "(", ")", "*", "+", "?", "{2}", "{2,3}", "|", "^", "$", "\\", "\\d", ".", "-", "(?i)", "[^",
+            "é", "[:alpha:]",
+        ]
         let ruleParts = [
-            "self", ".", "a", "(", ")", "[", "]", "{", "}", "'x'", "1", "1.5", "2u", "+", "-", "*", "/", "%", "==", "<", "&&", "||", "!", "?", ":",
-            "has", "all", "x", ",", "in", "size", "null", "oldSelf", "map", "matches", "'['", "9223372036854775807", "-9223372036854775808", "b'a'",
+            "self", ".", "a", "(", ")", "[", "]", "{", "}", "'x'", "1", "1.5", "2u", "+", "-", "*", "/", "%", "==", "<",
+            "&&", "||", "!", "?", ":",
+            "has", "all", "x", ",", "in", "size", "null", "oldSelf", "map", "matches", "'['", "9223372036854775807",
+            "-9223372036854775808", "b'a'",
         ]
         for _ in 0..<20000 {
-            let pattern = (0..<generator.next(12)).map { _ in patternParts[generator.next(patternParts.count)] }.joined()
+            let pattern = (0..<generator.next(12)).map { _ in patternParts[generator.next(patternParts.count)] }
+                .joined()
             _ = Pattern(pattern)?.matches("aa-é]")
-            let rule = (0..<generator.next(14)).map { _ in ruleParts[generator.next(ruleParts.count)] }.joined(separator: " ")
+            let rule = (0..<generator.next(14)).map { _ in ruleParts[generator.next(ruleParts.count)] }.joined(
+                separator: " ")
             _ = RuleTests.answer(rule, ["a": [1, 2, ["x": "y"]]])
         }
     }

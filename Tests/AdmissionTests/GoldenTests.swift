@@ -28,25 +28,34 @@ import Testing
             if line == separator { parts.append("") } else { parts[parts.count - 1] += line + "\n" }
         }
         if let last = parts.last, last.hasSuffix("\n\n") { parts[parts.count - 1] = String(last.dropLast()) }
-        if parts.count > 1 { for index in parts.indices where parts[index].hasSuffix("\n\n") { parts[index].removeLast() } }
+        if parts.count > 1 {
+            for index in parts.indices where parts[index].hasSuffix("\n\n") { parts[index].removeLast() }
+        }
         return parts
     }
 
     static func answer(to input: String) -> String {
         do {
             let documents = try YAMLReader.documents(in: Array(input.utf8), file: "case").map { Document($0.json) }
-            guard let last = documents.last, let definition = TestKinds.definition(of: last) else { return "no such kind\n" }
+            guard let last = documents.last, let definition = TestKinds.definition(of: last) else {
+                return "no such kind\n"
+            }
             var old: Document?
             if documents.count > 1 {
-                old = try admit(AdmissionRequest(
-                    definition: definition, version: last.groupVersionKind.version, operation: .create, new: named(documents[0], definition)
-                )).document
+                old = try admit(
+                    AdmissionRequest(
+                        definition: definition, version: last.groupVersionKind.version, operation: .create,
+                        new: named(documents[0], definition)
+                    )
+                ).document
             }
             let validation: AdmissionRequest.FieldValidation =
                 input.hasPrefix("# strict") ? .strict : input.hasPrefix("# ignore") ? .ignore : .warn
-            let result = try admit(AdmissionRequest(
-                definition: definition, version: last.groupVersionKind.version, operation: old == nil ? .create : .update,
-                old: old, new: named(last, definition), fieldValidation: validation))
+            let result = try admit(
+                AdmissionRequest(
+                    definition: definition, version: last.groupVersionKind.version,
+                    operation: old == nil ? .create : .update,
+                    old: old, new: named(last, definition), fieldValidation: validation))
             let warnings = result.warnings.map { "Warning: \($0)\n" }.joined()
             return warnings + YAMLWriter.text(result.document.json)
         } catch let error as APIError {

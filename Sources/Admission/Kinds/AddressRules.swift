@@ -3,7 +3,9 @@ enum AddressRules {
     /// `10.0.0.0/8` or `fd00::/8`.
     static func isRange(_ text: String) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, let length = Int(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }) else { return false }
+        guard parts.count == 2, let length = Int(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }) else {
+            return false
+        }
         if Formats.isIPv4(parts[0]) { return length <= 32 }
         return isIPv6(parts[0]) && length <= 128
     }
@@ -14,7 +16,9 @@ enum AddressRules {
         var count = 0
         for half in halves where !half.isEmpty {
             for group in half.split(separator: ":", omittingEmptySubsequences: false) {
-                guard (1...4).contains(group.utf8.count), UInt16(group, radix: 16) != nil, group.first != "+" else { return false }
+                guard (1...4).contains(group.utf8.count), UInt16(group, radix: 16) != nil, group.first != "+" else {
+                    return false
+                }
                 count += 1
             }
         }

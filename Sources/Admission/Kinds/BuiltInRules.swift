@@ -9,7 +9,8 @@ enum BuiltInRules {
         case ("", "Secret"): { secret(&$0) }
         case ("", "Service"): { service(&$0) }
         case ("", "Pod"): { pod(&$0) }
-        case ("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"): { workload(&$0) }
+        case ("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"):
+            { workload(&$0) }
         case ("apps", "ControllerRevision"): { controllerRevision(&$0) }
         case ("batch", "Job"): { job(&$0) }
         default: nil
@@ -28,7 +29,8 @@ enum BuiltInRules {
                     context.report(.invalid("\(name)[\(member.key)]", .string(member.key), problem))
                 }
                 if name == "binaryData", document["data"]?[member.key] != nil {
-                    context.report(.invalid("binaryData[\(member.key)]", .string(member.key), "duplicate of key present in data"))
+                    context.report(
+                        .invalid("binaryData[\(member.key)]", .string(member.key), "duplicate of key present in data"))
                 }
             }
         }
@@ -62,7 +64,9 @@ enum BuiltInRules {
         context.requireUnique(
             ports.enumerated().compactMap { index, port in port["name"].map { ("spec.ports[\(index)].name", $0) } })
         for (index, port) in ports.enumerated() {
-            if ports.count > 1, port["name"]?.stringValue?.isEmpty ?? true { context.report(.required("spec.ports[\(index)].name")) }
+            if ports.count > 1, port["name"]?.stringValue?.isEmpty ?? true {
+                context.report(.required("spec.ports[\(index)].name"))
+            }
             if case .integer(let number)? = port["targetPort"], !(1...65535).contains(number) {
                 let detail = "must be between 1 and 65535, inclusive"
                 context.report(.invalid("spec.ports[\(index)].targetPort", .integer(number), detail))
@@ -81,7 +85,8 @@ enum BuiltInRules {
         guard let old = context.old else { return }
         let node = old.spec["nodeName"]?.stringValue ?? ""
         if !node.isEmpty, context.hasChanged("spec", "nodeName") {
-            context.report(.forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`: nodeName"))
+            context.report(
+                .forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`: nodeName"))
         }
     }
 
@@ -144,7 +149,9 @@ enum BuiltInRules {
                 context.report(.invalid("\(field).name", .string(name), problem))
             }
             let isProcess = spec["runtimeClassName"]?.stringValue == "espalier-process"
-            if !isProcess, container["image"]?.stringValue?.isEmpty ?? true { context.report(.required("\(field).image")) }
+            if !isProcess, container["image"]?.stringValue?.isEmpty ?? true {
+                context.report(.required("\(field).image"))
+            }
             for (number, mount) in (container["volumeMounts"]?.arrayValue ?? []).enumerated() {
                 guard let name = mount["name"]?.stringValue, !volumes.contains(name) else { continue }
                 let text = FieldError.text(.string(name))

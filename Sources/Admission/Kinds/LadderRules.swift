@@ -25,15 +25,19 @@ enum LadderRules {
             }
             let longest = Duration.seconds(90 * 24 * 3600)
             context.requireDuration(step["pause"]?["duration"], "\(field).pause.duration", in: .seconds(1)...longest)
-            context.requireDuration(step["analysis"]?["duration"], "\(field).analysis.duration", in: .seconds(1)...longest)
+            context.requireDuration(
+                step["analysis"]?["duration"], "\(field).analysis.duration", in: .seconds(1)...longest)
             if step["analysis"] != nil, analysis.isEmpty {
-                context.report(.invalid("\(field).analysis", step["analysis"] ?? .null, "needs a figure in \(place).analysis"))
+                context.report(
+                    .invalid("\(field).analysis", step["analysis"] ?? .null, "needs a figure in \(place).analysis"))
             }
         }
         if strategy == "Recreate", !steps.isEmpty {
             context.report(.forbidden("\(place).steps", "Recreate stops the old version first and has no steps"))
         }
-        for (index, figure) in analysis.enumerated() { check(&context, figure: figure, at: "\(place).analysis[\(index)]") }
+        for (index, figure) in analysis.enumerated() {
+            check(&context, figure: figure, at: "\(place).analysis[\(index)]")
+        }
         let day = Duration.seconds(24 * 3600)
         context.requireDuration(rollout["progressDeadline"], "\(place).progressDeadline", in: .seconds(1)...day)
         context.requireDuration(rollout["keepPrevious"], "\(place).keepPrevious", in: .zero...day * 30)
@@ -49,12 +53,14 @@ enum LadderRules {
 
     private static func check(_ context: inout RuleContext, figure: JSON, at field: String) {
         if let text = figure["errorRate"]?["maxPercent"]?.stringValue {
-            if let percent = Double(text), (0...100).contains(percent) {} else {
+            if let percent = Double(text), (0...100).contains(percent) {
+            } else {
                 context.report(.invalid("\(field).errorRate.maxPercent", .string(text), "must be between 0 and 100"))
             }
         }
         if let latency = figure["latency"] {
-            context.requireDuration(latency["max"], "\(field).latency.max", in: .milliseconds(1)...Duration.seconds(3600))
+            context.requireDuration(
+                latency["max"], "\(field).latency.max", in: .milliseconds(1)...Duration.seconds(3600))
             if let text = latency["quantile"]?.stringValue, !(Double(text).map { $0 > 0 && $0 < 1 } ?? false) {
                 context.report(.invalid("\(field).latency.quantile", .string(text), "must be above 0 and below 1"))
             }

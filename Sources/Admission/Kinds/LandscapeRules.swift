@@ -21,7 +21,8 @@ enum LandscapeRules {
         for (index, entry) in (spec["network"]?["allow"]?.arrayValue ?? []).enumerated() {
             guard let cidr = entry["cidr"]?.stringValue, !AddressRules.isRange(cidr) else { continue }
             let field = "spec.network.allow[\(index)].cidr"
-            context.report(.invalid(field, .string(cidr), "must be a range of addresses such as 10.0.0.0/8 or fd00::/8"))
+            context.report(
+                .invalid(field, .string(cidr), "must be a range of addresses such as 10.0.0.0/8 or fd00::/8"))
         }
     }
 
@@ -49,7 +50,8 @@ enum LandscapeRules {
         for (index, rule) in rules.enumerated() {
             let field = "\(place).rules[\(index)]"
             if isComplete { checkTarget(&context, rule, services: services, at: field) }
-            context.requireDuration(rule["timeout"], "\(field).timeout", in: .milliseconds(1)...Duration.seconds(24 * 3600))
+            context.requireDuration(
+                rule["timeout"], "\(field).timeout", in: .milliseconds(1)...Duration.seconds(24 * 3600))
             var path = rule["path"]?.stringValue ?? "/"
             while path.count > 1, path.hasSuffix("/") { path.removeLast() }
             if let first = paths[path] {
@@ -59,7 +61,8 @@ enum LandscapeRules {
             }
             guard route["tcpPort"] != nil else { continue }
             for name in ["path", "stripPrefix", "timeout"] where rule[name] != nil {
-                context.report(.forbidden("\(field).\(name)", "a route with tcpPort does not look into what it carries"))
+                context.report(
+                    .forbidden("\(field).\(name)", "a route with tcpPort does not look into what it carries"))
             }
         }
         if route["tcpPort"] != nil, rules.count > 1 { context.report(.tooMany("\(place).rules", rules.count, 1)) }
@@ -105,7 +108,9 @@ enum ServiceRules {
     private static func checkScale(_ context: inout RuleContext, _ service: JSON, at place: String) {
         guard let scale = service["scale"] else { return }
         if let least = scale["min"]?.integerValue, let most = scale["max"]?.integerValue, most < least {
-            context.report(.invalid("\(place).scale.max", .integer(most), "must not be below \(place).scale.min, which is \(least)"))
+            context.report(
+                .invalid(
+                    "\(place).scale.max", .integer(most), "must not be below \(place).scale.min, which is \(least)"))
         }
         let hasVolume = (service["volumes"]?.arrayValue ?? []).contains { $0["size"] != nil }
         if hasVolume, let most = scale["max"]?.integerValue ?? scale["min"]?.integerValue, most > 1 {
@@ -124,7 +129,9 @@ enum ServiceRules {
                 context.report(.duplicate("\(place).ports[\(index)].port", port["port"] ?? .null))
             }
             seen[key] = index
-            guard let name = port["name"]?.stringValue, !name.utf8.contains(where: { (97...122).contains($0) }) else { continue }
+            guard let name = port["name"]?.stringValue, !name.utf8.contains(where: { (97...122).contains($0) }) else {
+                continue
+            }
             let detail = "must contain at least one letter (a-z)"
             context.report(.invalid("\(place).ports[\(index)].name", .string(name), detail))
         }
@@ -148,7 +155,9 @@ enum ServiceRules {
             for (number, item) in (volume["configMap"]?["items"]?.arrayValue ?? []).enumerated() {
                 let below = "\(field).configMap.items[\(number)].path"
                 guard let path = item["path"]?.stringValue else { continue }
-                if path.hasPrefix("/") { context.report(.invalid(below, .string(path), "must be relative to the mountPath")) }
+                if path.hasPrefix("/") {
+                    context.report(.invalid(below, .string(path), "must be relative to the mountPath"))
+                }
                 checkPath(&context, path, below)
             }
         }

@@ -13,7 +13,9 @@ enum RolloutRules {
         }
         if let step = spec["decisionStep"]?.integerValue {
             let count = spec["steps"]?.arrayValue?.count ?? 0
-            if step > count { context.report(.invalid("spec.decisionStep", .integer(step), "there are \(count) steps")) }
+            if step > count {
+                context.report(.invalid("spec.decisionStep", .integer(step), "there are \(count) steps"))
+            }
         }
     }
 }
@@ -30,7 +32,8 @@ enum WorkspaceRules {
             let types = ["ssh-", "ecdsa-", "sk-"]
             let isKey = parts.count >= 2 && types.contains { parts[0].hasPrefix($0) } && Formats.isBase64(parts[1])
             if isKey, !text.utf8.contains(where: { $0 < 32 }) { continue }
-            context.report(.invalid("spec.sshKeys[\(index)]", key, "must be a public key such as \"ssh-ed25519 AAAA… name\""))
+            context.report(
+                .invalid("spec.sshKeys[\(index)]", key, "must be a public key such as \"ssh-ed25519 AAAA… name\""))
         }
     }
 }
@@ -69,7 +72,9 @@ enum PreviewDeploymentRules {
 enum PlanRules {
     static func check(_ context: inout RuleContext) {
         for name in ["cpu", "memory", "storage"] {
-            guard let value = context.document.spec[name], let amount = Amount.parse(value), amount <= 0 else { continue }
+            guard let value = context.document.spec[name], let amount = Amount.parse(value), amount <= 0 else {
+                continue
+            }
             context.report(.invalid("spec.\(name)", value, "must be above zero"))
         }
     }
@@ -83,7 +88,8 @@ enum Amount {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let number = Double(digits) else { return nil }
         let factors: [String: Double] = [
-            "": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Ki": 1024, "Mi": 1_048_576,
+            "": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Ki": 1024,
+            "Mi": 1_048_576,
             "Gi": 1_073_741_824, "Ti": 1_099_511_627_776, "Pi": 1.125899906842624e15, "Ei": 1.152921504606846976e18,
         ]
         return factors[String(text.dropFirst(digits.count))].map { number * $0 }

@@ -47,7 +47,9 @@ enum ResourceDefinitionRules {
         }
         for (field, text) in texts {
             let lowered = field.hasSuffix("ind") ? text.lowercased() : text
-            if let problem = NameRules.serviceNameProblem(lowered) { context.report(.invalid(field, .string(text), problem)) }
+            if let problem = NameRules.serviceNameProblem(lowered) {
+                context.report(.invalid(field, .string(text), problem))
+            }
         }
         for key in ["plural", "kind"] where names[key]?.stringValue?.isEmpty ?? true {
             context.report(.required("spec.names.\(key)"))
@@ -57,7 +59,9 @@ enum ResourceDefinitionRules {
     private static func checkVersions(_ context: inout RuleContext, _ versions: [JSON]) {
         if versions.isEmpty { return context.report(.required("spec.versions")) }
         context.requireUnique(
-            versions.enumerated().compactMap { index, version in version["name"].map { ("spec.versions[\(index)].name", $0) } })
+            versions.enumerated().compactMap { index, version in
+                version["name"].map { ("spec.versions[\(index)].name", $0) }
+            })
         if versions.filter({ $0["storage"]?.boolValue == true }).count != 1 {
             let detail = "must have exactly one version marked as storage version"
             context.report(FieldError(.invalid, "spec.versions", "Invalid value: \(detail)"))
@@ -98,12 +102,18 @@ private struct StructuralCheck {
         for (index, rule) in (schema["x-kubernetes-validations"]?.arrayValue ?? []).enumerated() {
             check(rule: rule, at: "\(place).x-kubernetes-validations[\(index)]")
         }
-        for keyword in ["$ref", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "readOnly", "writeOnly", "xml"]
+        for keyword in [
+            "$ref", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "readOnly",
+            "writeOnly", "xml",
+        ]
         where schema[keyword] != nil {
             errors.append(.forbidden("\(place).\(keyword)", "not supported in a structural schema"))
         }
         if schema["uniqueItems"]?.boolValue == true {
-            errors.append(.forbidden("\(place).uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
+            errors.append(
+                .forbidden(
+                    "\(place).uniqueItems",
+                    "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
         }
         visitBelow(schema, at: place, depth: depth)
     }
@@ -114,7 +124,9 @@ private struct StructuralCheck {
         }
         if let below = schema["additionalProperties"], below.objectValue != nil {
             if schema["properties"]?.objectValue?.isEmpty == false {
-                errors.append(.forbidden("\(place).additionalProperties", "additionalProperties and properties are mutual exclusive"))
+                errors.append(
+                    .forbidden(
+                        "\(place).additionalProperties", "additionalProperties and properties are mutual exclusive"))
             }
             visit(below, at: "\(place).additionalProperties", depth: depth + 1)
         }
@@ -129,10 +141,13 @@ private struct StructuralCheck {
 
     private mutating func checkType(_ schema: JSON, at place: String, isRoot: Bool) {
         let type = schema["type"]?.stringValue ?? ""
-        let isFree = schema["x-kubernetes-int-or-string"]?.boolValue == true
+        let isFree =
+            schema["x-kubernetes-int-or-string"]?.boolValue == true
             || schema["x-kubernetes-preserve-unknown-fields"]?.boolValue == true
         if type.isEmpty {
-            if !isFree || isRoot { errors.append(.required("\(place).type", "must not be empty for specified object fields")) }
+            if !isFree || isRoot {
+                errors.append(.required("\(place).type", "must not be empty for specified object fields"))
+            }
         } else if Schema.ValueType(rawValue: type) == nil {
             let allowed: [JSON] = ["array", "boolean", "integer", "number", "object", "string"]
             errors.append(.notSupported("\(place).type", .string(type), allowed))
@@ -149,7 +164,9 @@ private struct StructuralCheck {
         switch list {
         case "map":
             if keys.isEmpty {
-                errors.append(.required("\(place).x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"))
+                errors.append(
+                    .required(
+                        "\(place).x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map"))
             }
             let properties = schema["items"]?["properties"]
             let required = schema["items"]?["required"]?.arrayValue ?? []
@@ -160,7 +177,8 @@ private struct StructuralCheck {
                     continue
                 }
                 if !required.contains(key), property["default"] == nil {
-                    let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                    let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default "
+                        + "or be a required property"
                     errors.append(.required("\(place).items.properties[\(name)].default", detail))
                 }
             }
@@ -172,7 +190,8 @@ private struct StructuralCheck {
 
     private mutating func checkDefault(_ value: JSON, _ schema: JSON, at place: String) {
         var validation = SchemaValidation()
-        validation.document(["value": value], old: nil, schema: Schema(["type": "object", "properties": ["value": schema]]))
+        validation.document(
+            ["value": value], old: nil, schema: Schema(["type": "object", "properties": ["value": schema]]))
         for error in validation.errors {
             errors.append(FieldError(error.reason, "\(place).default", error.message))
         }

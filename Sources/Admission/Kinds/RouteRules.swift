@@ -11,8 +11,10 @@ enum RouteRules {
             let field = "spec.rules[\(index)]"
             if let name = rule["name"] { names.append(("\(field).name", name)) }
             matches += canonicalMatches(of: rule, at: field)
-            checkBackends(&context, rule["backends"]?.arrayValue ?? [], at: field, isBlueGreen: spec["blueGreen"] != nil)
-            context.requireDuration(rule["timeout"], "\(field).timeout", in: .milliseconds(1)...Duration.seconds(24 * 3600))
+            checkBackends(
+                &context, rule["backends"]?.arrayValue ?? [], at: field, isBlueGreen: spec["blueGreen"] != nil)
+            context.requireDuration(
+                rule["timeout"], "\(field).timeout", in: .milliseconds(1)...Duration.seconds(24 * 3600))
             if spec["tcpPort"] != nil { checkTCP(&context, rule, at: field) }
         }
         if spec["tcpPort"] != nil, rules.count > 1 {
@@ -27,7 +29,9 @@ enum RouteRules {
     // MARK: - Weights
 
     /// Weights add up to 100 where there is a choice. With blueGreen they may be left out everywhere.
-    private static func checkBackends(_ context: inout RuleContext, _ backends: [JSON], at field: String, isBlueGreen: Bool) {
+    private static func checkBackends(
+        _ context: inout RuleContext, _ backends: [JSON], at field: String, isBlueGreen: Bool
+    ) {
         var sum: Int64 = 0
         var weighted = 0
         for (index, backend) in backends.enumerated() {
@@ -35,7 +39,8 @@ enum RouteRules {
             weighted += 1
             sum += max(-1000, min(1000, weight))
             if !(0...100).contains(weight) {
-                context.report(.invalid("\(field).backends[\(index)].weight", .integer(weight), "must be between 0 and 100"))
+                context.report(
+                    .invalid("\(field).backends[\(index)].weight", .integer(weight), "must be between 0 and 100"))
             }
         }
         if backends.count < 2 || weighted == 0 && isBlueGreen { return }
@@ -55,11 +60,14 @@ enum RouteRules {
     private static func checkBlueGreen(_ context: inout RuleContext, _ spec: JSON, _ rules: [JSON]) {
         guard let blueGreen = spec["blueGreen"], let active = blueGreen["active"]?.stringValue else { return }
         if let host = blueGreen["previewHost"]?.stringValue {
-            for (index, other) in (spec["hosts"]?.arrayValue ?? []).enumerated() where other.stringValue?.isSameBytes(as: host) == true {
+            for (index, other) in (spec["hosts"]?.arrayValue ?? []).enumerated()
+            where other.stringValue?.isSameBytes(as: host) == true {
                 let detail = "is also spec.hosts[\(index)], which leads to the active backend"
                 context.report(.invalid("spec.blueGreen.previewHost", .string(host), detail))
             }
-            if spec["tcpPort"] != nil { context.report(.forbidden("spec.blueGreen.previewHost", "a TCP route has no hosts")) }
+            if spec["tcpPort"] != nil {
+                context.report(.forbidden("spec.blueGreen.previewHost", "a TCP route has no hosts"))
+            }
         }
         for (index, rule) in rules.enumerated() {
             let names = (rule["backends"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }

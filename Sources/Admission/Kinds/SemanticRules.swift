@@ -56,7 +56,9 @@ struct RuleContext {
 
     /// A field that keeps its first value.
     mutating func requireImmutable(_ field: String, _ path: [String]) {
-        guard let old, let value = document.json[path: path], let before = old.json[path: path], value != before else { return }
+        guard let old, let value = document.json[path: path], let before = old.json[path: path], value != before else {
+            return
+        }
         report(.immutable(field, value))
     }
 

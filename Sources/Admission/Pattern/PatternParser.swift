@@ -201,7 +201,8 @@ struct PatternParser {
         switch scalar {
         case "d", "D": set = Pattern.CharacterSet(ranges: [48...57], isNegated: scalar == "D")
         case "s", "S": set = Pattern.CharacterSet(ranges: [9...10, 12...13, 32...32], isNegated: scalar == "S")
-        case "w", "W": set = Pattern.CharacterSet(ranges: [48...57, 65...90, 95...95, 97...122], isNegated: scalar == "W")
+        case "w", "W":
+            set = Pattern.CharacterSet(ranges: [48...57, 65...90, 95...95, 97...122], isNegated: scalar == "W")
         default: return nil
         }
         position += 1
@@ -257,7 +258,9 @@ struct PatternParser {
                 set.ranges += named.isNegated ? Self.complement(named.ranges) : named.ranges
                 continue
             }
-            guard let low = character == 0x5C ? escapedScalar() : character, let range = range(from: low) else { return nil }
+            guard let low = character == 0x5C ? escapedScalar() : character, let range = range(from: low) else {
+                return nil
+            }
             set.ranges.append(range)
             if ignoresCase { set.ranges += Self.otherCases(range) }
         }

@@ -15,7 +15,9 @@ enum RuleArithmetic {
         default: break
         }
         if symbol == "+", let a = left.elements, let b = right.elements { return .list(a + b) }
-        guard let a = left.number, let b = right.number else { throw RuleEvaluator.noOverload("_\(symbol)_", [left, right]) }
+        guard let a = left.number, let b = right.number else {
+            throw RuleEvaluator.noOverload("_\(symbol)_", [left, right])
+        }
         switch symbol {
         case "+": return .double(a + b)
         case "-": return .double(a - b)
@@ -42,7 +44,8 @@ enum RuleArithmetic {
         return value
     }
 
-    private static func moved(_ seconds: Int64, _ nanoseconds: Int32, by span: Duration) throws(RuleError) -> RuleValue {
+    private static func moved(_ seconds: Int64, _ nanoseconds: Int32, by span: Duration) throws(RuleError) -> RuleValue
+    {
         let (whole, attoseconds) = span.components
         var parts = Int64(nanoseconds) + attoseconds / 1_000_000_000
         let (sum, overflow) = seconds.addingReportingOverflow(whole)

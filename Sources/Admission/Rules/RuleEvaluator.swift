@@ -32,7 +32,8 @@ struct RuleEvaluator {
             let target = try value(operand)
             guard target.keys != nil else { throw Self.noOverload("has", [target]) }
             return .bool(target.member(.string(field)) != nil)
-        case .index(let operand, let key, let isOptional): return try index(value(operand), value(key), isOptional: isOptional)
+        case .index(let operand, let key, let isOptional):
+            return try index(value(operand), value(key), isOptional: isOptional)
         case .call(let name, let target, let arguments): return try call(name, target, arguments)
         case .list(let items):
             var values: [RuleValue] = []
@@ -57,7 +58,8 @@ struct RuleEvaluator {
     private func variable(_ name: String) throws(RuleError) -> RuleValue {
         if let found = variables.last(where: { $0.name == name }) { return found.value }
         let types = [
-            "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string", "bytes": "bytes", "list": "list",
+            "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string", "bytes": "bytes",
+            "list": "list",
             "map": "map", "null_type": "null_type", "type": "type",
         ]
         if let type = types[name] { return .type(type) }
@@ -75,7 +77,9 @@ struct RuleEvaluator {
 
     // MARK: - Looking into values
 
-    private mutating func member(of target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError) -> RuleValue {
+    private mutating func member(of target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError)
+        -> RuleValue
+    {
         if case .optional(let inner) = target {
             guard let inner else { return .optional(nil) }
             return .optional(inner.member(key))
@@ -88,7 +92,8 @@ struct RuleEvaluator {
         throw RuleError(.evaluation, "no such key: \(RuleFunctions.text(key) ?? key.typeName)")
     }
 
-    private mutating func index(_ target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError) -> RuleValue {
+    private mutating func index(_ target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError) -> RuleValue
+    {
         if case .optional(let inner) = target {
             guard let inner else { return .optional(nil) }
             return try index(inner, key, isOptional: true)
@@ -102,7 +107,9 @@ struct RuleEvaluator {
         switch target {
         case .array(let items):
             guard let position else { throw Self.noOverload("_[_]", [target, key]) }
-            if items.indices.contains(position) { return isOptional ? .optional(RuleValue(items[position])) : RuleValue(items[position]) }
+            if items.indices.contains(position) {
+                return isOptional ? .optional(RuleValue(items[position])) : RuleValue(items[position])
+            }
         case .list(let items):
             guard let position else { throw Self.noOverload("_[_]", [target, key]) }
             if items.indices.contains(position) { return isOptional ? .optional(items[position]) : items[position] }
@@ -139,7 +146,8 @@ struct RuleEvaluator {
         }
     }
 
-    private mutating func binary(_ symbol: String, _ left: RuleValue, _ right: RuleValue) throws(RuleError) -> RuleValue {
+    private mutating func binary(_ symbol: String, _ left: RuleValue, _ right: RuleValue) throws(RuleError) -> RuleValue
+    {
         try spend(min(left.count ?? 0, right.count ?? 0) / 8)
         switch symbol {
         case "==": return .bool(left.equals(right))
@@ -147,7 +155,8 @@ struct RuleEvaluator {
         case "in": return .bool(try contains(right, left))
         case "<", "<=", ">", ">=":
             guard let order = left.order(right) else { throw Self.noOverload("_\(symbol)_", [left, right]) }
-            return .bool(symbol == "<" ? order < 0 : symbol == "<=" ? order <= 0 : symbol == ">" ? order > 0 : order >= 0)
+            return .bool(
+                symbol == "<" ? order < 0 : symbol == "<=" ? order <= 0 : symbol == ">" ? order > 0 : order >= 0)
         default: return try RuleArithmetic.result(symbol, left, right)
         }
     }
@@ -226,7 +235,8 @@ struct RuleEvaluator {
             default: return nil
             }
         }
-        guard ["hasValue", "value", "orValue", "or"].contains(name), case .optional(let inner) = try value(target) else { return nil }
+        guard ["hasValue", "value", "orValue", "or"].contains(name), case .optional(let inner) = try value(target)
+        else { return nil }
         switch (name, arguments.count) {
         case ("hasValue", 0): return .bool(inner != nil)
         case ("value", 0):

@@ -27,7 +27,8 @@ indirect enum RuleExpression: Sendable {
         switch self {
         case .literal: false
         case .name(let other): other == name
-        case .member(let operand, _, _), .has(let operand, _), .not(let operand), .negate(let operand): operand.mentions(name)
+        case .member(let operand, _, _), .has(let operand, _), .not(let operand), .negate(let operand):
+            operand.mentions(name)
         case .index(let a, let b, _), .and(let a, let b), .or(let a, let b), .binary(_, let a, let b):
             a.mentions(name) || b.mentions(name)
         case .call(_, let target, let arguments):

@@ -7,7 +7,8 @@ enum RuleFunctions {
         if values.count == 1, let result = try conversion(name, values[0]) { return result }
         if let first = values.first {
             if let result = try collection(name, first, Array(values.dropFirst())) { return result }
-            if case .string(let text) = first, isMethod, let result = try string(name, text, Array(values.dropFirst())) {
+            if case .string(let text) = first, isMethod, let result = try string(name, text, Array(values.dropFirst()))
+            {
                 return result
             }
         }
@@ -58,7 +59,9 @@ enum RuleFunctions {
             throw RuleEvaluator.noOverload(name, [value])
         }
         if name == "duration" {
-            guard let duration = RuleTime.duration(text) else { throw RuleError(.evaluation, "invalid duration \"\(text)\"") }
+            guard let duration = RuleTime.duration(text) else {
+                throw RuleError(.evaluation, "invalid duration \"\(text)\"")
+            }
             return .duration(duration)
         }
         guard let (seconds, nanoseconds) = RuleTime.timestamp(text) else {
@@ -95,7 +98,9 @@ enum RuleFunctions {
 
     // MARK: - Lists
 
-    private static func collection(_ name: String, _ value: RuleValue, _ rest: [RuleValue]) throws(RuleError) -> RuleValue? {
+    private static func collection(_ name: String, _ value: RuleValue, _ rest: [RuleValue]) throws(RuleError)
+        -> RuleValue?
+    {
         guard let items = value.elements else { return nil }
         switch (name, rest.count) {
         case ("sum", 0):
@@ -133,14 +138,17 @@ enum RuleFunctions {
     // MARK: - Strings
 
     private static func string(_ name: String, _ text: String, _ rest: [RuleValue]) throws(RuleError) -> RuleValue? {
-        if rest.count == 1, case .string(let other) = rest[0], let result = try pair(name, text, other) { return result }
+        if rest.count == 1, case .string(let other) = rest[0], let result = try pair(name, text, other) {
+            return result
+        }
         switch (name, rest.count) {
         case ("lowerAscii", 0): return .string(mapped(text) { (65...90).contains($0) ? $0 + 32 : $0 })
         case ("upperAscii", 0): return .string(mapped(text) { (97...122).contains($0) ? $0 - 32 : $0 })
         case ("trim", 0): return .string(trimmed(text))
         case ("charAt", 1):
             let scalars = Array(text.unicodeScalars)
-            guard case .integer(let position) = rest[0], let index = Int(exactly: position), (0...scalars.count).contains(index)
+            guard case .integer(let position) = rest[0], let index = Int(exactly: position),
+                (0...scalars.count).contains(index)
             else { throw RuleError(.evaluation, "index out of range") }
             return .string(index == scalars.count ? "" : String(Character(scalars[index])))
         case ("substring", 1), ("substring", 2): return try substring(text, rest)
@@ -156,7 +164,8 @@ enum RuleFunctions {
         let wanted = Array(other.utf8)
         switch name {
         case "startsWith": return .bool(bytes.starts(with: wanted))
-        case "endsWith": return .bool(bytes.count >= wanted.count && bytes[(bytes.count - wanted.count)...].elementsEqual(wanted))
+        case "endsWith":
+            return .bool(bytes.count >= wanted.count && bytes[(bytes.count - wanted.count)...].elementsEqual(wanted))
         case "contains": return .bool(position(of: wanted, in: bytes, from: 0) != nil)
         case "matches":
             guard let pattern = Pattern.compiled(other) else { throw RuleError(.unsupported, "pattern '\(other)'") }
@@ -211,7 +220,9 @@ enum RuleFunctions {
         if wanted.isEmpty { return start <= bytes.count ? start : nil }
         var position = start
         while position + wanted.count <= bytes.count {
-            if bytes[position] == wanted[0], bytes[position..<position + wanted.count].elementsEqual(wanted) { return position }
+            if bytes[position] == wanted[0], bytes[position..<position + wanted.count].elementsEqual(wanted) {
+                return position
+            }
             position += 1
         }
         return nil

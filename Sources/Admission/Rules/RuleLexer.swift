@@ -116,7 +116,13 @@ struct RuleLexer {
         var isBytes = false
         while offset < 2 {
             let letter = byte(offset) | 0x20
-            if letter == UInt8(ascii: "r"), !isRaw { isRaw = true } else if letter == UInt8(ascii: "b"), !isBytes { isBytes = true } else { break }
+            if letter == UInt8(ascii: "r"), !isRaw {
+                isRaw = true
+            } else if letter == UInt8(ascii: "b"), !isBytes {
+                isBytes = true
+            } else {
+                break
+            }
             offset += 1
         }
         let quote = byte(offset)
@@ -126,7 +132,9 @@ struct RuleLexer {
         position += isTriple ? 3 : 1
         var content: [UInt8] = []
         while true {
-            guard position < bytes.count, isTriple || byte() != 10 else { throw RuleError(.syntax, "a string is not closed") }
+            guard position < bytes.count, isTriple || byte() != 10 else {
+                throw RuleError(.syntax, "a string is not closed")
+            }
             if byte() == quote, !isTriple || byte(1) == quote && byte(2) == quote {
                 position += isTriple ? 3 : 1
                 break
@@ -153,7 +161,8 @@ struct RuleLexer {
         case UInt8(ascii: "b"): return [8]
         case UInt8(ascii: "f"): return [12]
         case UInt8(ascii: "v"): return [11]
-        case UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "`"), UInt8(ascii: "?"): return [letter]
+        case UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "`"), UInt8(ascii: "?"):
+            return [letter]
         case UInt8(ascii: "x"), UInt8(ascii: "X"): return try scalar(digits: 2, radix: 16, isBytes: isBytes)
         case UInt8(ascii: "u"): return try scalar(digits: 4, radix: 16, isBytes: false)
         case UInt8(ascii: "U"): return try scalar(digits: 8, radix: 16, isBytes: false)

@@ -210,7 +210,8 @@ struct RuleParser {
     private mutating func method(_ name: String, on target: RuleExpression) throws(RuleError) -> RuleExpression {
         let arguments = try list(until: ")")
         let kinds: [String: RuleExpression.Comprehension] = [
-            "all": .all, "exists": .exists, "exists_one": .existsOne, "existsOne": .existsOne, "map": .map, "filter": .filter,
+            "all": .all, "exists": .exists, "exists_one": .existsOne, "existsOne": .existsOne, "map": .map,
+            "filter": .filter,
         ]
         guard let kind = kinds[name], arguments.count == 2 || arguments.count == 3 && kind == .map else {
             return .call(name, target: target, arguments: arguments)
@@ -255,7 +256,8 @@ struct RuleParser {
     private static func unescaped(_ name: String) -> String {
         guard name.utf8.contains(UInt8(ascii: "_")), name.contains("__") else { return name }
         let keywords = [
-            "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+            "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
+            "import", "let",
             "loop", "package", "namespace", "return",
         ]
         for keyword in keywords where name == "__\(keyword)__" { return keyword }

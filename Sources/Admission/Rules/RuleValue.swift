@@ -161,7 +161,8 @@ enum RuleValue: Sendable {
         case (.bytes(let a), .bytes(let b)): return a == b ? 0 : a.lexicographicallyPrecedes(b) ? -1 : 1
         case (.bool(let a), .bool(let b)): return a == b ? 0 : b ? -1 : 1
         case (.duration(let a), .duration(let b)): return a == b ? 0 : a < b ? -1 : 1
-        case (.timestamp(let a, let c), .timestamp(let b, let d)): return (a, c) == (b, d) ? 0 : (a, c) < (b, d) ? -1 : 1
+        case (.timestamp(let a, let c), .timestamp(let b, let d)):
+            return (a, c) == (b, d) ? 0 : (a, c) < (b, d) ? -1 : 1
         default: return numericOrder(other)
         }
     }

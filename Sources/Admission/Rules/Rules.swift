@@ -79,7 +79,8 @@ package enum RuleLanguage {
         if case .failure(let error) = Rules.parsed(rule) { error.message } else { nil }
     }
 
-    /// The answer of `rule` about `value`: a scalar as text, the name of the type of anything else, or why there is none.
+    /// The answer of `rule` about `value`: a scalar as text, the name of the type of anything else, or why there is no
+    /// answer.
     package static func answer(_ rule: String, about value: JSON, steps: Int = AdmissionLimits.ruleSteps) -> String {
         var evaluator = RuleEvaluator(steps: steps)
         do {
