@@ -102,6 +102,8 @@ package struct LogWriter: Sendable {
 
     /// Starts the next segment. The one before is durable whole, and the new file's name is durable before a record is.
     private mutating func startSegment() throws(FileError) -> Segment {
+        // A note at its end is part of the chain that the new header continues.
+        if durable < offset { try file.sync() }
         let segment = Segment(firstRevision: lastRevision + 1, previous: hash)
         let path = "\(directory)/\(segment.name)"
         let next = try Self.create(segment, directory: directory, fileSystem: fileSystem)

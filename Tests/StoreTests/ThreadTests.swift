@@ -1,0 +1,89 @@
+import Glibc
+import Documents
+import Seams
+import Store
+import Testing
+
+/// The store as the server runs it: a thread of its own for the log, on the machine's file system.
+struct ThreadTests {
+    private let directory: String
+
+    init() throws {
+        var template = Array("/tmp/espalier-store-XXXXXX".utf8CString)
+        directory = String(cString: try #require(mkdtemp(&template)))
+    }
+
+    private func open() throws -> Keyspace {
+        let files = LinuxFileSystem()
+        let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
+        return try Keyspace.open(directory: directory, fileSystem: files, clock: SystemClock(), keys: keys)
+    }
+
+    private func removeDirectory() {
+        let files = LinuxFileSystem()
+        for folder in ["log", "keys", "."] {
+            for name in (try? files.list("\(directory)/\(folder)")) ?? [] { unlink("\(directory)/\(folder)/\(name)") }
+            rmdir("\(directory)/\(folder)")
+        }
+        rmdir(directory)
+    }
+
+    @Test func concurrentWritersAreAllDurableInOneOrder() async throws {
+        defer { removeDirectory() }
+        let store = try open()
+        let cursor = try store.watch(prefixes: [[]], after: .empty, visibility: .durable)
+        try await withThrowingTaskGroup { group in
+            for writer in 0..<16 {
+                group.addTask {
+                    for number in 0..<25 {
+                        let revision = try store.put(key("w\(writer)-\(number)"), "\(number)")
+                        try await store.waitDurable(revision)
+                        #expect(store.durableRevision >= revision)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        var seen: [UInt64] = []
+        while case let changes = try cursor.poll(), !changes.isEmpty { seen += changes.map(\.revision.rawValue) }
+        #expect(seen == Array(2...401))
+        store.close()
+        let again = try open()
+        #expect(again.recoveryNote == nil)
+        #expect(again.snapshot(.durable).count(prefix: []) == 400)
+        again.close()
+    }
+
+    @Test func oneDirectoryHasOneStore() throws {
+        defer { removeDirectory() }
+        let store = try open()
+        let error = #expect(throws: StoreError.self) { try open() }
+        guard case .locked(let path) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(path == directory)
+        store.close()
+        try open().close()
+    }
+
+    @Test func filesAreForTheOwnerAlone() throws {
+        defer { removeDirectory() }
+        let store = try open()
+        defer { store.close() }
+        for (path, mode) in [("keys", 0o700), ("keys/1.key", 0o600), ("log", 0o700), ("log/0000000000000002.log", 0o600)] {
+            var status = stat()
+            #expect(stat("\(directory)/\(path)", &status) == 0)
+            #expect(Int(status.st_mode & 0o777) == mode, "\(path)")
+        }
+    }
+
+    @Test func aClosedStoreRefuses() async throws {
+        defer { removeDirectory() }
+        let store = try open()
+        let revision = try store.put(key("a"), "1")
+        store.close()
+        try await store.waitDurable(revision)
+        #expect(throws: StoreError.self) { try store.put(key("a"), "2") }
+    }
+}
