@@ -58,6 +58,8 @@ let package = Package(
             exclude: ["index.md"], swiftSettings: settings),
         .testTarget(name: "AdmissionTests", dependencies: ["Documents", "Admission"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
+        .testTarget(
+            name: "ClientTests", dependencies: ["Seams", "Documents", "Client", "APIServer"] + nio, swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
         .testTarget(
