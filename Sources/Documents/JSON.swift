@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A JSON value as Kubernetes sees one: integers and floats are kept apart (`1` and `1.0` are different values), object
 /// members keep their order, and strings compare as bytes (`"é"` has two spellings that `String` calls equal).
 package enum JSON: Sendable {
@@ -117,6 +119,13 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
 extension String {
     /// Whether both strings are the same bytes. `==` on `String` also accepts other spellings of the same characters.
     package func isSameBytes(as other: String) -> Bool {
-        self == other && utf8.elementsEqual(other.utf8)
+        let (left, right) = (utf8, other.utf8)
+        if left.count != right.count { return false }
+        return left.withContiguousStorageIfAvailable { a in
+            right.withContiguousStorageIfAvailable { b in
+                guard let first = a.baseAddress, let second = b.baseAddress else { return true }  // both are empty
+                return memcmp(first, second, a.count) == 0
+            }
+        }.flatMap { $0 } ?? left.elementsEqual(right)
     }
 }

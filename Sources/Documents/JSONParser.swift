@@ -19,13 +19,7 @@ package struct JSONParser {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var depth = 0
-    private var path: [PathStep] = []
     private let maximumDepth: Int
-
-    private enum PathStep {
-        case key(String)
-        case index(Int)
-    }
 
     /// Field paths (`spec.ports[0].name`) of names that an object holds more than once.
     package private(set) var duplicates: [String] = []
@@ -111,13 +105,13 @@ package struct JSONParser {
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw error("expected \":\" after a member name, found \(found())") }
             skipSpace()
-            path.append(.key(key))
+            let known = duplicates.count
             let value = try parseValue()
+            if duplicates.count > known { nameDuplicates(from: known, below: key) }
             if !object.append(key, value) {
-                duplicates.append(pathText())
+                if duplicates.count < DocumentLimits.reportedDuplicates { duplicates.append(key) }
                 object[key] = value
             }
-            path.removeLast()
             skipSpace()
             if take(UInt8(ascii: ",")) { continue }
             guard take(UInt8(ascii: "}")) else { throw error("expected \",\" or \"}\" in an object, found \(found())") }
@@ -137,9 +131,9 @@ package struct JSONParser {
         }
         while true {
             skipSpace()
-            path.append(.index(elements.count))
+            let known = duplicates.count
             elements.append(try parseValue())
-            path.removeLast()
+            if duplicates.count > known { nameDuplicates(from: known, below: "[\(elements.count - 1)]") }
             skipSpace()
             if take(UInt8(ascii: ",")) { continue }
             guard take(UInt8(ascii: "]")) else { throw error("expected \",\" or \"]\" in an array, found \(found())") }
@@ -317,14 +311,12 @@ package struct JSONParser {
         return JSONParseError(message: message, offset: offset, line: line, column: offset - lineStart + 1)
     }
 
-    private func pathText() -> String {
-        var text = ""
-        for step in path {
-            switch step {
-            case .key(let key): text += text.isEmpty ? key : ".\(key)"
-            case .index(let index): text += "[\(index)]"
-            }
+    /// Puts `step` before the paths that were found inside it. Paths are made on the way back up, and only where there
+    /// is a duplicate: noting every step on the way down costs more than the parse.
+    private mutating func nameDuplicates(from start: Int, below step: String) {
+        for position in start..<duplicates.count {
+            let path = duplicates[position]
+            duplicates[position] = path.hasPrefix("[") ? step + path : "\(step).\(path)"
         }
-        return text
     }
 }

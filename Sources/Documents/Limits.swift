@@ -6,6 +6,8 @@ package enum DocumentLimits {
     package static let streamBytes = 32 * 1024 * 1024
     /// How deep arrays and objects may nest.
     package static let nestingDepth = 128
+    /// Names that stand twice in a JSON document, as far as they are reported.
+    package static let reportedDuplicates = 100
     /// Bytes of a label or field selector.
     package static let selectorBytes = 64 * 1024
     /// Bytes of a JSONPath.
