@@ -17,4 +17,6 @@ package enum DocumentLimits {
     /// Values that the operations of one JSON patch may copy, move or shift in all. A copy of a copy of a copy grows
     /// like a power of two; this is where it ends.
     package static let patchWork = 4_000_000
+    /// Leaf schemas that are kept to be shared.
+    package static let sharedSchemas = 4096
 }

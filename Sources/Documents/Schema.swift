@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A structural schema: the part of OpenAPI v3 that a CustomResourceDefinition may use. Built once from its JSON,
 /// immutable after. Built-in kinds have one of the same form.
 package final class Schema: Sendable {
@@ -68,11 +70,13 @@ package final class Schema: Sendable {
         type = json["type"]?.stringValue.flatMap(ValueType.init)
         description = json["description"]?.stringValue ?? ""
         var properties: [String: Schema] = [:]
-        for member in json["properties"]?.objectValue?.members ?? [] { properties[member.key] = Schema(member.value) }
+        for member in json["properties"]?.objectValue?.members ?? [] {
+            properties[member.key] = Self.shared(member.value)
+        }
         self.properties = properties
-        additionalProperties = json["additionalProperties"]?.objectValue.map { Schema(.object($0)) }
+        additionalProperties = json["additionalProperties"]?.objectValue.map { Self.shared(.object($0)) }
         allowsAdditionalProperties = additionalProperties != nil || json["additionalProperties"]?.boolValue == true
-        items = json["items"]?.objectValue.map { Schema(.object($0)) }
+        items = json["items"]?.objectValue.map { Self.shared(.object($0)) }
         required = (json["required"]?.arrayValue ?? []).compactMap(\.stringValue)
         nullable = json["nullable"]?.boolValue ?? false
         defaultValue = json["default"]
@@ -112,5 +116,20 @@ package final class Schema: Sendable {
             !rules.isEmpty || properties.values.contains { $0.containsRules } || items?.containsRules == true
             || additionalProperties?.containsRules == true
         source = json
+    }
+
+    private static let leaves = Mutex<[JSON: Schema]>([:])
+
+    /// The schema of `json`. Most schemas are leaves such as `{type: string}`; equal ones are one object, which keeps
+    /// the kinds that hold a pod template small.
+    private static func shared(_ json: JSON) -> Schema {
+        let nests = ["properties", "items", "additionalProperties", "description"]
+        guard let object = json.objectValue, object.count <= 4, !nests.contains(where: object.contains) else {
+            return Schema(json)
+        }
+        if let known = leaves.withLock({ $0[json] }) { return known }
+        let schema = Schema(json)
+        leaves.withLock { if $0.count < DocumentLimits.sharedSchemas { $0[json] = schema } }
+        return schema
     }
 }
