@@ -128,4 +128,18 @@ extension String {
             }
         }.flatMap { $0 } ?? left.elementsEqual(right)
     }
+
+    /// Whether this string comes before `other` when both are taken as bytes.
+    package func precedesBytes(of other: String) -> Bool {
+        let (left, right) = (utf8, other.utf8)
+        let shorter = min(left.count, right.count)
+        let order: Int32?? = left.withContiguousStorageIfAvailable { a in
+            right.withContiguousStorageIfAvailable { b in
+                guard let first = a.baseAddress, let second = b.baseAddress else { return 0 }  // one is empty
+                return memcmp(first, second, shorter)
+            }
+        }
+        guard let order = order.flatMap({ $0 }) else { return left.lexicographicallyPrecedes(right) }
+        return order < 0 || order == 0 && left.count < right.count
+    }
 }

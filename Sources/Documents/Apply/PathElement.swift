@@ -50,7 +50,7 @@ package struct PathElement: Sendable, Hashable, Comparable {
 
     /// By bytes. Within one object or list all steps are of one form.
     package static func < (left: PathElement, right: PathElement) -> Bool {
-        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+        left.text.precedesBytes(of: right.text)
     }
 }
 
