@@ -181,3 +181,7 @@ const struct espalier_bundled_file espalier_bundled_files[] = {
     FILE_OF("kinds/statefulsets.apps.yaml", kinds_statefulsets_apps_yaml),
 };
 const size_t espalier_bundled_file_count = sizeof(espalier_bundled_files) / sizeof(espalier_bundled_files[0]);
+
+const struct espalier_bundled_file *espalier_bundled_file_at(size_t index) {
+    return index < espalier_bundled_file_count ? &espalier_bundled_files[index] : NULL;
+}

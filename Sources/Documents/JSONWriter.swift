@@ -34,6 +34,36 @@ package struct JSONWriter {
         close(object.isEmpty, UInt8(ascii: "}"))
     }
 
+    /// Writes `value` with the members of every object in byte order of their names: the form documents are stored in.
+    /// Already ordered objects cost no sorting.
+    package mutating func writeSorted(_ value: JSON) {
+        switch value {
+        case .array(let elements):
+            bytes.append(UInt8(ascii: "["))
+            depth += 1
+            for (position, element) in elements.enumerated() {
+                separate(position)
+                writeSorted(element)
+            }
+            close(elements.isEmpty, UInt8(ascii: "]"))
+        case .object(let object): writeSorted(object) { writer, member in writer.writeSorted(member.value) }
+        default: write(value)
+        }
+    }
+
+    /// Writes an object in byte order of its names, and leaves the writing of each value to `writeValue`.
+    package mutating func writeSorted(_ object: JSONObject, _ writeValue: (inout JSONWriter, JSONObject.Member) -> Void) {
+        bytes.append(UInt8(ascii: "{"))
+        depth += 1
+        for (position, member) in object.sortedMembers.enumerated() {
+            separate(position)
+            write(string: member.key)
+            raw(indent ? ": " : ":")
+            writeValue(&self, member)
+        }
+        close(object.isEmpty, UInt8(ascii: "}"))
+    }
+
     private mutating func write(array elements: [JSON]) {
         bytes.append(UInt8(ascii: "["))
         depth += 1

@@ -12,4 +12,7 @@ struct espalier_bundled_file {
 extern const struct espalier_bundled_file espalier_bundled_files[];
 extern const size_t espalier_bundled_file_count;
 
+/* The file at `index`; NULL from the count on. */
+const struct espalier_bundled_file *espalier_bundled_file_at(size_t index);
+
 #endif

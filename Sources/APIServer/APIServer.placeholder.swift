@@ -1,1 +1,0 @@
-// APIServer: its first file replaces this one.

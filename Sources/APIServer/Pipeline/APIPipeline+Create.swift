@@ -1,0 +1,129 @@
+package import Documents
+internal import Admission
+internal import Seams
+internal import Store
+internal import Synchronization
+
+extension APIPipeline {
+    /// Stores a new document. `namespace` is that of the request; empty for cluster-scoped documents.
+    package func create(
+        _ resource: ServedResource, namespace: String, _ document: Document, _ options: WriteRequest,
+        isApply: Bool = false
+    ) throws(APIError) -> WriteAnswer {
+        var document = document
+        try checkIdentity(&document, resource, namespace: namespace)
+        let generates = document.name.isEmpty && !prefix(document).isEmpty
+        for _ in 0..<APIServerLimits.writeAttempts {
+            var candidate = document
+            if generates { candidate.json["metadata"]?["name"] = .string(generatedName(prefix(document))) }
+            if let answer = try attemptCreate(resource, namespace, candidate, options, isApply: isApply) { return answer }
+            let isTaken = store.snapshot(.sequenced).get(StoreKey(resource.key(namespace: namespace, name: candidate.name))) != nil
+            if isTaken, !generates { throw .alreadyExists(resource.groupResource, candidate.name) }
+        }
+        throw Self.tooManyRaces
+    }
+
+    /// `nil` when another write was faster.
+    private func attemptCreate(
+        _ resource: ServedResource, _ namespace: String, _ document: Document, _ options: WriteRequest, isApply: Bool
+    ) throws(APIError) -> WriteAnswer? {
+        let key = resource.key(namespace: namespace, name: document.name)
+        var conditions: [Transaction.Condition] = []
+        if resource.isNamespaced { conditions.append(try openNamespace(namespace, key)) }
+        var new = document
+        prepareMetadata(&new, resource)
+        if resource.version.hasStatus { new["status"] = nil }
+        var reserved: String?
+        try prepareForCreate(&new, resource, &reserved)
+        defer { if let reserved { cluster.withLock { $0.addresses.release(reserved) } } }
+        let admitted = try admit(
+            resource, .create, old: nil, new: new, subresource: nil, options, isPatch: isApply)
+        new = admitted.document
+        if resource.groupResource == WellKnown.customResourceDefinitions { new = CustomResources.established(new, old: nil, clock.now()) }
+        if !isApply {
+            new.json = ServerSideApply.update(
+                from: nil, to: new.json, schema: resource.version.schema, manager: options.fieldManager,
+                apiVersion: resource.apiVersion, subresource: nil, now: clock.now(), hasStatus: resource.version.hasStatus)
+        }
+        if store.snapshot(.sequenced).get(StoreKey(key)) != nil { return nil }
+        if options.isDryRun {
+            return WriteAnswer(
+                document: Self.withRevision(new, nil), revision: nil, isCreated: true, warnings: admitted.warnings)
+        }
+        var writes = [PendingWrite(resource: resource, key: key, entry: nil, old: nil, new: new)]
+        if resource.groupResource == WellKnown.namespaces { writes += defaultServiceAccount(of: document.name) }
+        guard let done = try commit(writes, conditions: conditions) else { return nil }
+        reserved = nil
+        tidy(limit: APIServerLimits.tidyStepsPerWrite)
+        return WriteAnswer(
+            document: Self.withRevision(new, done.revision), bytes: done.bytes[0], revision: done.revision, isCreated: true,
+            warnings: admitted.warnings)
+    }
+
+    /// Checks what the document says of itself against where it was sent, and fills what it leaves out.
+    func checkIdentity(_ document: inout Document, _ resource: ServedResource, namespace: String) throws(APIError) {
+        if resource.isNamespaced {
+            if document.namespace.isEmpty {
+                document.json["metadata"]?["namespace"] = .string(namespace)
+            } else if document.namespace != namespace {
+                throw .badRequest("the namespace of the provided object does not match the namespace sent on the request")
+            }
+        } else if !document.namespace.isEmpty {
+            document.json["metadata"]?["namespace"] = nil
+        }
+        let isEmptyRevision = document.resourceVersion.isEmpty || document.resourceVersion == "0"
+        if !isEmptyRevision { throw .badRequest("resourceVersion should not be set on objects to be created") }
+    }
+
+    private func prefix(_ document: Document) -> String { document.json["metadata"]?["generateName"]?.stringValue ?? "" }
+
+    /// A prefix with five letters behind it that form no words.
+    private func generatedName(_ prefix: String) -> String {
+        let alphabet = Array("bcdfghjklmnpqrstvwxz2456789")
+        let suffix = (0..<5).map { _ in alphabet[random.next(below: alphabet.count)] }
+        return String(prefix.prefix(58)) + String(suffix)
+    }
+
+    private func prepareMetadata(_ document: inout Document, _ resource: ServedResource) {
+        var metadata = document.metadata
+        for member in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
+            metadata[member] = nil
+        }
+        metadata["uid"] = .string(uniqueIdentifier())
+        metadata["creationTimestamp"] = .string(clock.now().rfc3339)
+        if resource.hasGeneration { metadata["generation"] = 1 }
+        document.metadata = metadata
+    }
+
+    /// The namespace of a new document must be there and stay; the commit makes sure of it.
+    private func openNamespace(_ namespace: String, _ key: ObjectKey) throws(APIError) -> Transaction.Condition {
+        let namespaceKey = StoreKey(ObjectKey(WellKnown.namespaces, name: namespace))
+        guard let entry = store.snapshot(.sequenced).get(namespaceKey) else {
+            throw .notFound(WellKnown.namespaces, namespace)
+        }
+        let isTerminating = cluster.withLock { $0.terminating.contains(namespace) }
+        guard isTerminating else { return .unchanged(namespaceKey, entry.modRevision) }
+        throw APIError(
+            code: 403, reason: .forbidden,
+            message: "\(key.resource) \"\(key.name)\" is forbidden: unable to create new content in namespace "
+                + "\(namespace) because it is being terminated",
+            name: key.name, group: key.resource.group, kind: key.resource.resource,
+            causes: [
+                APIError.Cause(
+                    reason: "NamespaceTerminating", message: "namespace \(namespace) is being terminated",
+                    field: "metadata.namespace")
+            ])
+    }
+
+    private func defaultServiceAccount(of namespace: String) -> [PendingWrite] {
+        guard let accounts = catalogue.storage(WellKnown.serviceAccounts) else { return [] }
+        let key = accounts.key(namespace: namespace, name: "default")
+        if store.snapshot(.sequenced).get(StoreKey(key)) != nil { return [] }
+        var document = Document([
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": ["name": "default", "namespace": .string(namespace)],
+        ])
+        prepareMetadata(&document, accounts)
+        return [PendingWrite(resource: accounts, key: key, entry: nil, old: nil, new: document)]
+    }
+}
