@@ -31,6 +31,17 @@ package struct ResourceDefinition: Sendable {
         package var jsonPath: String
         /// Above zero: only with `-o wide`.
         package var priority: Int
+
+        package init(
+            name: String, type: String, format: String, description: String, jsonPath: String, priority: Int
+        ) {
+            self.name = name
+            self.type = type
+            self.format = format
+            self.description = description
+            self.jsonPath = jsonPath
+            self.priority = priority
+        }
     }
 
     package var group: String

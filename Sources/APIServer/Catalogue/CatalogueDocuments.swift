@@ -1,4 +1,4 @@
-package import Documents
+internal import Documents
 internal import Synchronization
 
 /// Discovery and OpenAPI answers of one catalogue, encoded when they are first asked for and kept. They are the largest

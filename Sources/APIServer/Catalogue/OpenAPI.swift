@@ -29,8 +29,8 @@ package struct OpenAPI: Sendable {
         var schemas = JSONObject()
         for definition in catalogue.definitions where definition.group == group {
             guard let resource = catalogue.resource(group: group, version: version, resource: definition.plural) else { continue }
-            add(resource, to: &paths)
-            add(resource, to: &schemas)
+            addPaths(of: resource, to: &paths)
+            addSchemas(of: resource, to: &schemas)
         }
         for (name, schema) in MetaSchemas.all { schemas[name] = schema }
         schemas.sort()
@@ -42,7 +42,7 @@ package struct OpenAPI: Sendable {
 
     // MARK: Paths
 
-    private func add(_ resource: ServedResource, to paths: inout JSONObject) {
+    private func addPaths(of resource: ServedResource, to paths: inout JSONObject) {
         let definition = resource.definition
         let root = definition.group.isEmpty ? "/api/\(resource.version.name)" : "/apis/\(resource.apiVersion)"
         let collection = definition.isNamespaced ? "\(root)/namespaces/{namespace}/\(definition.plural)" : "\(root)/\(definition.plural)"
@@ -103,14 +103,14 @@ package struct OpenAPI: Sendable {
 
     // MARK: Schemas
 
-    private func add(_ resource: ServedResource, to schemas: inout JSONObject) {
+    private func addSchemas(of resource: ServedResource, to schemas: inout JSONObject) {
         let name = Self.schemaName(resource.kind)
         var schema = resource.version.schema.source.objectValue ?? JSONObject()
         var properties = schema["properties"]?.objectValue ?? JSONObject()
         properties["apiVersion"] = ["type": "string", "description": .string(MetaSchemas.apiVersionText)]
         properties["kind"] = ["type": "string", "description": .string(MetaSchemas.kindText)]
         properties["metadata"] = [
-            "description": "Standard object's metadata.", "allOf": [["$ref": "#/components/schemas/\(MetaSchemas.objectMetaName)"]],
+            "description": "Standard object's metadata.", "allOf": [["$ref": .string("#/components/schemas/\(MetaSchemas.objectMetaName)")]],
             "default": [:],
         ]
         properties.sort()
@@ -124,7 +124,7 @@ package struct OpenAPI: Sendable {
             "properties": [
                 "apiVersion": ["type": "string"], "kind": ["type": "string"],
                 "items": ["type": "array", "items": ["$ref": .string("#/components/schemas/\(name)")]],
-                "metadata": ["$ref": "#/components/schemas/\(MetaSchemas.listMetaName)"],
+                "metadata": ["$ref": .string("#/components/schemas/\(MetaSchemas.listMetaName)")],
             ],
             "x-kubernetes-group-version-kind": [
                 Self.json(GroupVersionKind(group: resource.kind.group, version: resource.kind.version, kind: resource.definition.listKind))

@@ -1,4 +1,4 @@
-package import Admission
+internal import Admission
 package import Documents
 
 /// The definitions that come with the binary.

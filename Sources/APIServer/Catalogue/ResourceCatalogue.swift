@@ -1,6 +1,5 @@
-package import Admission
 package import Documents
-package import Store
+internal import Store
 
 /// One resource at one version as the server answers for it, with everything a request needs prepared. Immutable.
 package final class ServedResource: Sendable {

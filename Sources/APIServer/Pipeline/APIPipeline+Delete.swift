@@ -1,7 +1,7 @@
 package import Documents
 internal import Admission
 internal import Seams
-internal import Store
+package import Store
 internal import Synchronization
 
 /// How a deletion is meant: the `DeleteOptions` of Kubernetes.

@@ -41,10 +41,11 @@ extension APIPipeline {
         let prefix = resource.prefix(namespace: request.namespace)
         if start == nil, let name = request.selection.exactName, !request.namespace.isEmpty || !resource.isNamespaced {
             let key = resource.key(namespace: request.namespace, name: name)
-            let found = try snapshot.get(StoreKey(key)).map { entry throws(APIError) in
-                request.selection.matches(try Self.decode(entry, resource)) ? [entry] : []
+            var found: [Entry] = []
+            if let entry = snapshot.get(StoreKey(key)), try isSelected(entry, request.selection, resource) {
+                found = [entry]
             }
-            return ListAnswer(entries: found ?? [], revision: snapshot.revision, continuation: "", remaining: nil)
+            return ListAnswer(entries: found, revision: snapshot.revision, continuation: "", remaining: nil)
         }
         var entries: [Entry] = []
         var after = start?.key
@@ -57,12 +58,17 @@ extension APIPipeline {
                     return self.page(entries, snapshot, request, resource)
                 }
                 after = entry.key
-                if request.selection.isEverything || request.selection.matches(try Self.decode(entry, resource)) {
+                if try isSelected(entry, request.selection, resource) {
                     entries.append(entry)
                 }
             }
         }
         return ListAnswer(entries: entries, revision: snapshot.revision, continuation: "", remaining: nil)
+    }
+
+    private func isSelected(_ entry: Entry, _ selection: Selection, _ resource: ServedResource) throws(APIError) -> Bool {
+        if selection.isEverything { return true }
+        return selection.matches(try Self.decode(entry, resource))
     }
 
     /// A page that is full, while more follows.
