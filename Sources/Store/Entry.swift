@@ -21,6 +21,9 @@ package final class Entry: Sendable {
         self.isSealed = isSealed
     }
 
+    /// Bytes of key and value.
+    var size: Int { key.bytes.count + value.count }
+
     /// The value with another revision's digits where its own stand; the value itself when it holds none.
     func value(at revision: Revision) -> Bytes {
         guard let offset = revisionOffset else { return value }

@@ -56,11 +56,14 @@ struct History: Sendable {
         return Revision(rawValue: last.rawValue - UInt64(countLeft))
     }
 
-    mutating func compact(to revision: Revision) {
-        guard revision > compacted else { return }
+    /// Forgets up to `revision` and returns what was forgotten, for the caller to release when no lock is held.
+    mutating func compact(to revision: Revision) -> [RevisionChanges] {
+        guard revision > compacted else { return [] }
         let forgotten = min(Int(revision.rawValue - compacted.rawValue), storage.count)
-        for changes in storage[..<forgotten] { retainedBytes -= changes.retainedBytes }
+        let garbage = Array(storage[..<forgotten])
+        for changes in garbage { retainedBytes -= changes.retainedBytes }
         storage.removeFirst(forgotten)
         compacted = Revision(rawValue: compacted.rawValue + UInt64(forgotten))
+        return garbage
     }
 }

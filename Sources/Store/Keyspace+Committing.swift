@@ -31,13 +31,14 @@ extension Keyspace {
         switch event {
         case .durable(let revision, let started):
             let now = clock.monotonic()
-            let (wakes, waiters, due) = state.withLock { state in
+            let (wakes, waiters, due, garbage) = state.withLock { state in
                 let (wakes, waiters) = state.becameDurable(Revision(rawValue: revision), started: started)
                 state.compactByBounds(now: now)
-                return (wakes, waiters, state.takeDueState())
+                return (wakes, waiters, state.takeDueState(), state.takeGarbage())
             }
             for waiter in waiters { waiter.resume(.success(())) }
             for wake in wakes { wake() }
+            withExtendedLifetime(garbage) {}
             if let due { write(due) }
         case .failed(let error):
             let reason = StoreError.readOnly(reason: Self.reason(error))

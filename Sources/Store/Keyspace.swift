@@ -95,10 +95,11 @@ package final class Keyspace: Sendable {
     /// Forgets history up to `revision`: reads of the past and watches from before it fail with `compacted`. What is not
     /// durable is not forgotten.
     package func compact(to revision: Revision) {
-        let due = state.withLock { state in
+        let (due, garbage) = state.withLock { state in
             state.compact(to: revision)
-            return state.takeDueState()
+            return (state.takeDueState(), state.takeGarbage())
         }
+        withExtendedLifetime(garbage) {}
         if let due { write(due) }
     }
 

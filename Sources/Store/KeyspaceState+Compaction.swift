@@ -25,14 +25,16 @@ extension KeyspaceState {
         }
     }
 
-    /// Plans a state file when compaction to `revision` passes the start of a segment and enough log lies before it.
+    /// Plans a state file when compaction to `revision` passes the start of a segment and enough log lies before it: so
+    /// much that writing the state costs no more than writing that log did.
     mutating func planState(before revision: Revision) {
         guard !isWritingState, dueState == nil else { return }
         let passed = segments.lastIndex { segment in
             let boundary = segment.firstRevision - 1
             return boundary <= revision.rawValue && boundary >= history.compacted.rawValue
         }
-        guard let passed, passed >= configuration.segmentsPerState else { return }
+        guard let passed, passed >= configuration.segmentsPerState, passed * configuration.journal.segmentBytes >= liveBytes
+        else { return }
         let segment = segments[passed]
         // The boundary lies between what is compacted and what is durable, so this state is still there.
         guard let snapshot = try? snapshot(at: Revision(rawValue: segment.firstRevision - 1)) else { return }

@@ -23,12 +23,17 @@ struct KeyspaceState: Sendable {
     var segments: [Segment] = []
     var dueState: DueState?
     var isWritingState = false
+    /// Bytes of all keys and values, about what a state file would take.
+    private(set) var liveBytes = 0
+    /// Forgotten history. Releasing it takes a while, so it is done outside the lock.
+    private var garbage: [RevisionChanges] = []
 
     init(tree: IndexTree = IndexTree(), revision: Revision = .empty, configuration: StoreConfiguration) {
         self.configuration = configuration
         self.tree = tree
         self.history = History(compacted: revision)
         self.durable = Snapshot(revision: revision, tree: tree)
+        liveBytes = tree.list(prefix: [], after: nil, limit: nil).reduce(0) { $0 + $1.size }
     }
 
     var sequenced: Snapshot { Snapshot(revision: history.last, tree: tree) }
@@ -53,6 +58,7 @@ struct KeyspaceState: Sendable {
     mutating func record(_ revision: RevisionChanges, payloadBytes: Int) {
         for change in revision.changes {
             if let entry = change.entry { tree.insert(entry) } else { tree.remove(change.key) }
+            liveBytes += (change.entry?.size ?? 0) - (change.previousEntry?.size ?? 0)
         }
         history.append(revision)
         pending.append((sequenced, payloadBytes))
@@ -137,6 +143,11 @@ struct KeyspaceState: Sendable {
 
     mutating func close() -> (wakes: [Wake], waiters: [DurabilityWaiter]) { (cursors.close(), takeWaiters()) }
 
+    mutating func takeGarbage() -> [RevisionChanges] {
+        defer { garbage = [] }
+        return garbage
+    }
+
     // MARK: The past
 
     func snapshot(at revision: Revision) throws(StoreError) -> Snapshot {
@@ -158,7 +169,7 @@ struct KeyspaceState: Sendable {
 
     mutating func compact(to revision: Revision) {
         planState(before: min(revision, durable.revision))
-        history.compact(to: min(revision, durable.revision))
+        garbage += history.compact(to: min(revision, durable.revision))
         let compacted = history.compacted
         checkpoints.removeAll { $0.revision < compacted }
     }
