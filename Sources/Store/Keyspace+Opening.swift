@@ -108,7 +108,10 @@ extension KeyspaceState {
         let changes = operations.compactMap { change(replaying: $0, revision: revision) }
         self.record(RevisionChanges(revision: revision, changes: changes, time: time), payloadBytes: 0)
         _ = becameDurable(revision, started: nil)
-        if record.revision % 1024 == 0 { compactByBounds(now: time) }
+        if record.revision % 1024 == 0 {
+            compactByBounds(now: time)
+            _ = takeGarbage()
+        }
     }
 
     private func change(replaying operation: TransactionCodec.Operation, revision: Revision) -> Change? {
