@@ -60,7 +60,7 @@ let package = Package(
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests", dependencies: ["Seams", "Documents", "Client", "APIServer"] + nio, swiftSettings: settings),
-        .testTarget(name: "EspalierTests", dependencies: ["espalier", "Documents", "Seams"], swiftSettings: settings),
+        .testTarget(name: "EspalierTests", dependencies: ["espalier", "Client", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
         .testTarget(
             name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),

@@ -7,7 +7,7 @@ internal import Seams
 struct RolloutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollout", abstract: "Shows and decides how a landscape's change goes live.",
-        subcommands: [Status.self, Pause.self, Promote.self, Abort.self, Retry.self, Undo.self])
+        subcommands: [Status.self, Pause.self, Resume.self, Promote.self, Abort.self, Retry.self, Undo.self])
 
     struct Target: ParsableArguments {
         @Argument(help: "The landscape.") var landscape: String
@@ -25,24 +25,26 @@ struct RolloutCommand: AsyncParsableCommand {
 
         func run() async throws {
             let session = try target.connection.open()
-            let rollouts = try await session.client.watch([RolloutView.resource], options: session.watchOptions)
-            defer { rollouts.cancel() }
-            var known: [String: RolloutView] = [:]
+            let changes = try await session.client.watch(
+                [LandscapeProgress.resource, RolloutView.resource], options: session.watchOptions)
+            defer { changes.cancel() }
+            var progress = LandscapeProgress(name: target.name)
             var said = ""
             while true {
-                for event in try rollouts.poll() {
-                    known[event.document.name] = event.kind == .deleted ? nil : RolloutView(document: event.document)
+                for event in try changes.poll() { progress.on(event) }
+                guard let landscape = progress.landscape else {
+                    throw APIError.badRequest("no landscape \"\(target.name)\" in namespace \(session.namespace)")
                 }
-                guard let view = RolloutView.newest(known.values, of: target.name) else {
-                    throw APIError.badRequest("landscape \"\(target.name)\" has no rollout in namespace \(session.namespace)")
-                }
-                if view.summary != said { Terminal.print(view.summary) }
-                said = view.summary
-                if view.hasEnded || !watch {
+                let view = progress.rollout
+                let text = view?.summary ?? LandscapeProgress.waiting(landscape)
+                if text != said { Terminal.print(text) }
+                said = text
+                if let view, view.hasEnded || !watch {
                     if view.hasFailed { throw Terminal.Exit(code: 1) }
                     return
                 }
-                await rollouts.wait()
+                if !watch { return }
+                await changes.wait()
             }
         }
     }
@@ -51,6 +53,12 @@ struct RolloutCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Holds the rollout where it is.")
         @OptionGroup var target: Target
         func run() async throws { try await Decision.write("Pause", target, "paused") }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lets a held rollout go on.")
+        @OptionGroup var target: Target
+        func run() async throws { try await Decision.write("Continue", target, "goes on") }
     }
 
     struct Promote: AsyncParsableCommand {
@@ -82,7 +90,10 @@ struct RolloutView {
     private var steps: [JSON] { document.spec["steps"]?.arrayValue ?? [] }
     private var step: Int { Int(document.status["step"]?.integerValue ?? 0) }
     var weight: Int64 { document.status["weight"]?.integerValue ?? 0 }
-    var hasEnded: Bool { document.status["finished"]?.stringValue != nil }
+    /// Whether the attempt is over. It can begin again: by the decision Retry, or Abort after a promotion.
+    var hasEnded: Bool {
+        ["Promoted", "RolledBack", "Superseded"].contains(condition("Progressing")?["reason"]?.stringValue ?? "")
+    }
     private var ready: JSON? { condition("Ready") }
     var hasFailed: Bool { hasEnded && ready?["status"]?.stringValue != "True" }
 
@@ -101,12 +112,51 @@ struct RolloutView {
         return "\(document.name): \(from)\(to)\(place), \(weight) % of the traffic: \(message)"
     }
 
-    /// The newest rollout of a landscape. Names carry the revision's number, so age decides, then the name.
+    /// The newest rollout of a landscape: attempts are counted in a label. Age and name decide between those without.
     static func newest(_ all: some Sequence<RolloutView>, of landscape: String) -> RolloutView? {
         all.filter { $0.landscape == landscape }.max {
-            ($0.document.creationTimestamp, $0.document.name.count, $0.document.name)
-                < ($1.document.creationTimestamp, $1.document.name.count, $1.document.name)
+            ($0.attempt, $0.document.creationTimestamp, $0.document.name.count, $0.document.name)
+                < ($1.attempt, $1.document.creationTimestamp, $1.document.name.count, $1.document.name)
         }
+    }
+
+    private var attempt: Int { document.labels["espalier.dev/attempt"].flatMap(Int.init) ?? 0 }
+}
+
+/// How far a landscape's loop has come with what is declared now, from the changes of landscapes and rollouts.
+struct LandscapeProgress {
+    static let resource = GroupResource(group: "espalier.dev", resource: "landscapes")
+    let name: String
+    private(set) var landscape: Document?
+    private var rollouts: [String: RolloutView] = [:]
+
+    init(name: String) { self.name = name }
+
+    mutating func on(_ event: WatchEvent) {
+        let document = event.kind == .deleted ? nil : event.document
+        if event.resource == Self.resource {
+            if event.document.name == name { landscape = document }
+        } else {
+            rollouts[event.document.name] = document.map(RolloutView.init)
+        }
+    }
+
+    /// The rollout that brings live what the landscape declares; `nil` while the loop has not looked at that yet, so that
+    /// the end of an earlier rollout is not taken for the end of this one.
+    var rollout: RolloutView? {
+        guard let landscape, landscape.status["observedGeneration"]?.integerValue == landscape.generation,
+            let current = landscape.status["rollout"]?["name"]?.stringValue
+        else { return nil }
+        return rollouts[current]
+    }
+
+    /// Why there is no rollout to speak of.
+    static func waiting(_ landscape: Document) -> String {
+        let troubled = (landscape.status["conditions"]?.arrayValue ?? []).first { condition in
+            condition["type"]?.stringValue == "ResolvedRefs" && condition["status"]?.stringValue == "False"
+        }
+        let why = troubled?["message"]?.stringValue ?? "generation \(landscape.generation) was not looked at yet"
+        return "\(landscape.name): \(why)"
     }
 }
 
