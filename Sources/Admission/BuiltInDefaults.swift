@@ -11,8 +11,19 @@ enum BuiltInDefaults {
         case ("batch", "jobs"):
             containers(in: &document.json, path: ["spec", "template", "spec"])
             job(&document)
+        case ("apiextensions.k8s.io", "customresourcedefinitions"): resourceDefinition(&document)
         default: break
         }
+    }
+
+    private static func resourceDefinition(_ document: inout Document) {
+        var spec = document.spec
+        guard var names = spec["names"], let kind = names["kind"]?.stringValue else { return }
+        if names["singular"] == nil { names["singular"] = .string(kind.lowercased()) }
+        if names["listKind"] == nil { names["listKind"] = .string("\(kind)List") }
+        spec["names"] = names
+        if spec["conversion"] == nil { spec["conversion"] = ["strategy": "None"] }
+        document["spec"] = spec
     }
 
     private static func service(_ document: inout Document) {

@@ -11,7 +11,7 @@ package enum NameRules {
         if isLabel(bytes[...]) { return nil }
         return
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-                + "and must start and end "
+            + "and must start and end "
             + "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
             + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
     }
@@ -23,7 +23,7 @@ package enum NameRules {
         if isLabel(bytes[...]), let first = bytes.first, (97...122).contains(first) { return nil }
         return
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with "
-                + "an alphabetic character, "
+            + "an alphabetic character, "
             + "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
             + "'[a-z]([-a-z0-9]*[a-z0-9])?')"
     }
@@ -40,7 +40,7 @@ package enum NameRules {
         if isSubdomain(bytes) { return nil }
         return
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "
-                + "or '.', and must start "
+            + "or '.', and must start "
             + "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
             + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     }
@@ -128,7 +128,7 @@ package enum NameRules {
         if isWellFormed { return nil }
         return
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
-                + "'key.name',  or 'KEY_NAME',  "
+            + "'key.name',  or 'KEY_NAME',  "
             + "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     }
 }

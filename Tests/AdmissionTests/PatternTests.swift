@@ -24,6 +24,7 @@ import Testing
         ("(a{1000}){1000}", "a", nil),
         ("(?m)^b$", "a\nb", true), ("^b$", "a\nb", false), (#"^\Ab\z"#, "b", true), ("x*", "", true),
         ("^()$", "", true), ("a||b", "", true),
+        (#"^\p{L}+$"#, "aé", true), (#"^\pL$"#, "1", false), (#"^\P{N}$"#, "1", false),
     ]
 
     @Test(arguments: cases.indices)

@@ -177,7 +177,8 @@ private struct StructuralCheck {
                     continue
                 }
                 if !required.contains(key), property["default"] == nil {
-                    let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default "
+                    let detail =
+                        "this property is in x-kubernetes-list-map-keys, so it must have a default "
                         + "or be a required property"
                     errors.append(.required("\(place).items.properties[\(name)].default", detail))
                 }

@@ -203,10 +203,36 @@ struct PatternParser {
         case "s", "S": set = Pattern.CharacterSet(ranges: [9...10, 12...13, 32...32], isNegated: scalar == "S")
         case "w", "W":
             set = Pattern.CharacterSet(ranges: [48...57, 65...90, 95...95, 97...122], isNegated: scalar == "W")
+        case "p", "P": return unicodeClass(isNegated: scalar == "P")
         default: return nil
         }
         position += 1
         return set
+    }
+
+    /// `\pL`, `\p{Greek}`: letters and digits of ASCII are told apart, of everything beyond only that it is beyond.
+    private mutating func unicodeClass(isNegated: Bool) -> Pattern.CharacterSet? {
+        position += 1
+        var name = ""
+        let isBraced = take("{")
+        while let character = peek, let scalar = Unicode.Scalar(character), name.isEmpty || isBraced, character != 0x7D
+        {
+            name.unicodeScalars.append(scalar)
+            position += 1
+        }
+        if name.isEmpty || isBraced && !take("}") { return nil }
+        let beyond: ClosedRange<UInt32> = 0x80...0x10FFFF
+        let ranges: [ClosedRange<UInt32>] =
+            switch name {
+            case "L": [65...90, 97...122, beyond]
+            case "Lu": [65...90, beyond]
+            case "Ll": [97...122, beyond]
+            case "N", "Nd": [48...57, beyond]
+            case "P": [33...47, 58...64, 91...96, 123...126, beyond]
+            case "Z", "Zs": [32...32, beyond]
+            default: [beyond]
+            }
+        return Pattern.CharacterSet(ranges: ranges, isNegated: isNegated)
     }
 
     private mutating func escapedScalar() -> UInt32? {
