@@ -65,11 +65,16 @@ private struct YAMLEmitter: ~Copyable {
         case .object(let object):
             emit { yaml_mapping_start_event_initialize(&$0, nil, nil, 1, YAML_BLOCK_MAPPING_STYLE) }
             for member in object.members.sorted(by: { YAMLKeyOrder.precedes($0.key, $1.key) }) {
-                write(member.key)
+                write(key: member.key)
                 write(member.value)
             }
             emit { yaml_mapping_end_event_initialize(&$0) }
         }
+    }
+
+    /// Unlike kubectl, a key `<<` is quoted: it would be read back as a merge.
+    private mutating func write(key: String) {
+        if key == "<<" { scalar(key, YAML_DOUBLE_QUOTED_SCALAR_STYLE) } else { write(key) }
     }
 
     private mutating func write(_ text: String) {
