@@ -123,15 +123,17 @@ final class HTTPWatch: WatchStream {
         }
         source.rest += bytes
         if source.rest.count > ClientLimits.eventBytes { throw APIError.unreachable("a watch event is too large") }
-        while let end = source.rest.firstIndex(of: UInt8(ascii: "\n")) {
-            let line = Array(source.rest[..<end])
-            source.rest.removeSubrange(...end)
+        var start = 0
+        while let end = source.rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            let line = source.rest[start..<end]
+            start = end + 1
             if !line.isEmpty, let event = try decode(line, &source) { events.append(event) }
         }
+        source.rest.removeSubrange(..<start)
         return events
     }
 
-    private static func decode(_ line: [UInt8], _ source: inout Source) throws(APIError) -> WatchEvent? {
+    private static func decode(_ line: ArraySlice<UInt8>, _ source: inout Source) throws(APIError) -> WatchEvent? {
         guard let json = try? JSONParser.parse(line, maximumBytes: ClientLimits.eventBytes), let object = json["object"] else {
             throw APIError.unreachable("a watch event is not JSON")
         }

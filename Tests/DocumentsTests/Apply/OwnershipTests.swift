@@ -170,6 +170,22 @@ import Testing
         #expect(stage.spec == fixture(#"{"ports": [{"name": "in", "port": 2, "target": 7}], "size": 1}"#))
     }
 
+    @Test func entriesAreTheSameWhateverTheirTimesAndOrder() throws {
+        func managed(_ first: String, _ second: String) -> ManagedFields? {
+            func entry(_ manager: String, _ time: String) -> JSON {
+                fixture(#"""
+                    {"manager": "\#(manager)", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:0\#(time)Z",
+                     "fieldsType": "FieldsV1", "fieldsV1": {"f:\#(manager)": {}}}
+                    """#)
+            }
+            return ManagedFields(.array([entry("a", first), entry("b", second)]))
+        }
+        let (early, late) = (try #require(managed("1", "2")), try #require(managed("3", "2")))
+        #expect(early.json != late.json)
+        #expect(early.isSame(exceptTimes: late))
+        #expect(!early.isSame(exceptTimes: ManagedFields()))
+    }
+
     @Test func storedDuplicatesAreReplacedByWhatIsApplied() throws {
         var stage = Stage()
         stage.create("a", #"{"spec": {"ports": [{"name": "in", "port": 1}, {"name": "in", "port": 2}, {"name": "out"}]}}"#)
