@@ -18,6 +18,11 @@ package struct ServiceListenerSet: Sendable {
         package var port: Int
         package var description: String { "\(host):\(port)" }
 
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
         package static func < (left: Self, right: Self) -> Bool { (left.host, left.port) < (right.host, right.port) }
     }
 
