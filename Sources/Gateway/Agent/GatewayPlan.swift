@@ -141,8 +141,9 @@ package struct GatewayPlan: Sendable {
                 acknowledged.generations[route.uid] == route.generation
             else { continue }
             unsettled.remove(key)
-            let wanted = RouteStatus.status(of: route, verdict: verdict, now: now)
-            if wanted == route.status || wanted == written[route.uid] { continue }
+            let current = written[route.uid] ?? route.status
+            let wanted = RouteStatus.status(of: route, verdict: verdict, after: current, now: now)
+            if wanted == current { continue }
             written[route.uid] = wanted
             result.append((key, route.uid, RouteStatus.document(of: route, status: wanted)))
         }

@@ -13,8 +13,8 @@ enum RouteStatus {
         ])
     }
 
-    /// The whole status. Depends on `now` only for conditions that change.
-    static func status(of route: RouteDocument, verdict: RouteVerdict, now: Instant) -> JSON {
+    /// The whole status that follows `current`. Depends on `now` only for conditions that change.
+    static func status(of route: RouteDocument, verdict: RouteVerdict, after current: JSON, now: Instant) -> JSON {
         let accepted = verdict.refusal.map { ("False", $0.reason, $0.message) } ?? ("True", "Accepted", "the route is served")
         let resolved =
             verdict.unresolved.map { ("False", $0.reason, $0.message) } ?? ("True", "ResolvedRefs", "every backend exists")
@@ -22,7 +22,7 @@ enum RouteStatus {
             verdict.refusal == nil
             ? ("True", "Programmed", "the gateway serves by this generation")
             : ("False", "NotAccepted", "the gateway serves nothing for this route")
-        let existing = route.status["parents"]?.arrayValue ?? []
+        let existing = current["parents"]?.arrayValue ?? []
         let parents: [JSON] = route.parents.map { reference in
             let old = existing.first { $0["controllerName"]?.stringValue == controllerName && $0["parentRef"] == reference }
             let conditions = [
