@@ -45,7 +45,7 @@ let package = Package(
         module("Client", ["Seams", "Documents"] + nio + tls),
         module("APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle", logging, certificates, crypto] + nio + tls),
         module("ControlLoop", ["Seams", "Documents", "Client", logging]),
-        module("Reconcilers", ["Seams", "Documents", "ControlLoop", crypto]),
+        module("Reconcilers", ["Seams", "Documents", "Client", "ControlLoop", crypto, logging]),
         module("Node", ["Seams", "Documents", "Client", "CShim", logging] + nio),
         module("Gateway", ["Seams", "Documents", "Client", logging] + nio),
         module("Simulation", ["Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers"]),

@@ -59,4 +59,7 @@ package struct View: Sendable {
     package func list(_ resource: GroupResource, _ namespace: String) -> [Document] {
         cache.list(resource, namespace: namespace)
     }
+
+    /// The documents of a kind in every namespace, in the order of their keys.
+    package func all(_ resource: GroupResource) -> [Document] { cache.all(resource) }
 }

@@ -1,0 +1,33 @@
+internal import ControlLoop
+package import Documents
+internal import Seams
+
+/// A Deployment as its loop reads it, with the defaults of apps/v1.
+package struct DeploymentView: DocumentView {
+    package let document: Document
+    package init(_ document: Document) { self.document = document }
+
+    package var replicas: Int { max(0, min(document.spec.integer("replicas") ?? 1, ReconcilerLimits.replicas)) }
+    package var template: JSON { document.spec["template"] ?? [:] }
+    package var isPaused: Bool { document.spec["paused"]?.boolValue ?? false }
+    package var recreates: Bool { document.spec["strategy"]?.text("type") == "Recreate" }
+    package var revisionHistoryLimit: Int { max(0, document.spec.integer("revisionHistoryLimit") ?? 10) }
+    package var minReadySeconds: Int { document.spec.integer("minReadySeconds") ?? 0 }
+    package var progressDeadline: Duration { .seconds(document.spec.integer("progressDeadlineSeconds") ?? 600) }
+
+    /// How many pods may be there beyond `replicas`, and how many may be missing, during a rolling update. Percentages are
+    /// rounded up for the first, down for the second; both zero would never move, so that one may then be missing.
+    package var surgeAndUnavailable: (surge: Int, unavailable: Int) {
+        let rolling = document.spec["strategy"]?["rollingUpdate"]
+        let surge = Self.resolve(rolling?["maxSurge"], of: replicas, roundsUp: true)
+        let unavailable = Self.resolve(rolling?["maxUnavailable"], of: replicas, roundsUp: false)
+        return surge == 0 && unavailable == 0 ? (0, 1) : (surge, min(unavailable, replicas))
+    }
+
+    private static func resolve(_ value: JSON?, of total: Int, roundsUp: Bool) -> Int {
+        if let number = value?.integerValue { return max(0, min(Int(clamping: number), ReconcilerLimits.replicas)) }
+        let text = value?.stringValue ?? "25%"
+        guard text.hasSuffix("%"), let percent = Int(text.dropLast()), (0...100).contains(percent) else { return 0 }
+        return (total * percent + (roundsUp ? 99 : 0)) / 100
+    }
+}

@@ -1,0 +1,19 @@
+/// What the reconcilers refuse to go beyond.
+package enum ReconcilerLimits {
+    /// Length of the names of children, so that pods named after them stay valid host names.
+    package static let nameBytes = 52
+    /// Revisions of a landscape that are kept beside those that run.
+    package static let revisionsKept = 20
+    /// Finished attempts of a landscape to go live that are kept.
+    package static let rolloutsKept = 10
+    /// Endpoints in one EndpointSlice, as Kubernetes has it.
+    package static let endpointsPerSlice = 100
+    /// Pods one ReplicaSet may have.
+    package static let replicas = 1_000
+    /// How long a step of a rollout may take, unless the landscape says otherwise.
+    package static let progressDeadline: Duration = .seconds(600)
+    /// How long the previous revision stays warm, unless the landscape says otherwise.
+    package static let keepPrevious: Duration = .seconds(600)
+    /// How long a failed pod stays before it is replaced, so that a pod that fails at once does not fail a thousand times.
+    package static let failedPodRest: Duration = .seconds(10)
+}

@@ -1,1 +1,0 @@
-// Reconcilers: its first file replaces this one.
