@@ -66,6 +66,9 @@ package struct Engine {
         return .worked
     }
 
+    /// When something is due though nothing changes; `nil` where nothing is.
+    package var nextTimer: Instant? { reconnectAt ?? queue.nextTimer }
+
     /// The running watch, to wait on between steps.
     package var currentStream: (any WatchStream)? { stream }
 

@@ -13,13 +13,14 @@ struct OwnWrites<Item: Hashable & Sendable>: Sendable {
     }
 
     private var expected: [Item: [ObjectKey: Expectation]] = [:]
-    private var items: [ObjectKey: Set<Item>] = [:]
+    /// In the order in which they began to wait.
+    private var items: [ObjectKey: [Item]] = [:]
     private var deadlines: [Item: Instant] = [:]
 
     mutating func expect(_ item: Item, _ key: ObjectKey, _ expectation: Expectation, cached: Document?, now: Instant) {
         if Self.isMet(expectation, cached) { return }
         expected[item, default: [:]][key] = expectation
-        items[key, default: []].insert(item)
+        if items[key]?.contains(item) != true { items[key, default: []].append(item) }
         deadlines[item] = now + ControlLoopLimits.ownWriteDeadline
     }
 
@@ -34,7 +35,7 @@ struct OwnWrites<Item: Hashable & Sendable>: Sendable {
         for item in waiting {
             guard let expectation = expected[item]?[key], Self.isMet(expectation, document) else { continue }
             expected[item]?[key] = nil
-            items[key]?.remove(item)
+            items[key]?.removeAll { $0 == item }
             if expected[item]?.isEmpty == true {
                 expected[item] = nil
                 deadlines[item] = nil

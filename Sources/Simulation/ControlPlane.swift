@@ -1,0 +1,146 @@
+package import APIServer
+internal import Client
+package import ControlLoop
+internal import Documents
+internal import Logging
+internal import Reconcilers
+internal import Seams
+package import Store
+
+/// The whole control plane in one thread under a seed: the real store on a simulated disk, the real API, the real loops, a
+/// node and a gateway that do as the test says, and virtual time. The same seed runs the same way.
+package final class ControlPlane {
+    package let seed: UInt64
+    package let clock = SimulatedClock()
+    package let random: SeededRandom
+    package private(set) var disk: CrashingDisk
+    package private(set) var store: Keyspace
+    package private(set) var pipeline: APIPipeline
+    /// What the loops write through.
+    package private(set) var loopClient: CrashingClient
+    package private(set) var engine: Engine
+    package var node: FakeNode
+    package var gateway: FakeGateway
+    /// Every change the store has made since the start, as one hash.
+    package private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    private let keys: SealingKeys
+    private let bundled: BundledDefinitions
+    private var cursor: Cursor
+    private static let directory = "/data"
+
+    package init(seed: UInt64, bundled: BundledDefinitions) throws {
+        self.seed = seed
+        self.bundled = bundled
+        random = SeededRandom(seed: seed)
+        disk = CrashingDisk(random: random)
+        keys = .ephemeral()
+        (store, pipeline) = try Self.open(disk, clock, random, keys, bundled)
+        loopClient = CrashingClient(InProcessClient(pipeline: pipeline))
+        engine = Self.engine(loopClient)
+        node = FakeNode(client: InProcessClient(pipeline: pipeline))
+        gateway = FakeGateway(client: InProcessClient(pipeline: pipeline))
+        cursor = try store.watch(prefixes: [[]], after: store.sequencedRevision, visibility: .sequenced)
+    }
+
+    private static func open(
+        _ disk: CrashingDisk, _ clock: SimulatedClock, _ random: SeededRandom, _ keys: SealingKeys, _ bundled: BundledDefinitions
+    ) throws -> (Keyspace, APIPipeline) {
+        var configuration = StoreConfiguration()
+        configuration.committing = .inline
+        let store = try Keyspace.open(
+            directory: directory, fileSystem: disk, clock: clock, keys: keys, configuration: configuration)
+        let pipeline = try APIPipeline(store: store, clock: clock, random: random, bundled: bundled)
+        return (store, pipeline)
+    }
+
+    private static func engine(_ client: any Client) -> Engine {
+        let settings = LoopSettings(secretKey: Array(repeating: 7, count: 32), publicPort: 8080)
+        return Engine(
+            client: client, reconcilers: Loops.reconcilers(settings),
+            logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// A client as a person has one.
+    package var client: InProcessClient { InProcessClient(pipeline: pipeline) }
+
+    /// Kills the loops and starts them again; the API, the node and the gateway live on. `crash` is where they die next.
+    package func restartLoops(crash: CrashPoint? = nil) {
+        engine.disconnect()
+        loopClient = CrashingClient(InProcessClient(pipeline: pipeline), crash: crash)
+        engine = Self.engine(loopClient)
+    }
+
+    /// Cuts the power: what was not on disk is gone or not, as the seed decides, and everything starts again.
+    package func cutPower() throws {
+        engine.disconnect()
+        let fate = (node.fate, node.startTime, gateway.confirms, gateway.delay)
+        disk = disk.restarted()
+        (store, pipeline) = try Self.open(disk, clock, random, keys, bundled)
+        restartLoops()
+        node = FakeNode(client: InProcessClient(pipeline: pipeline))
+        gateway = FakeGateway(client: InProcessClient(pipeline: pipeline))
+        (node.fate, node.startTime, gateway.confirms, gateway.delay) = fate
+        cursor = try store.watch(prefixes: [[]], after: store.sequencedRevision, visibility: .sequenced)
+    }
+
+    /// Lets one actor, drawn by the seed, do one thing. False when nobody has anything to do at this time.
+    package func step() async throws -> Bool {
+        let first = random.next(below: 5)
+        for offset in 0..<5 {
+            let didWork = try await act((first + offset) % 5)
+            if loopClient.isDead { restartLoops() }
+            if didWork {
+                record()
+                return true
+            }
+        }
+        return false
+    }
+
+    private func act(_ actor: Int) async throws -> Bool {
+        let now = clock.now()
+        switch actor {
+        case 0:
+            return await engine.step(now: now) == .worked
+        case 1: return try await node.step(now: now)
+        case 2: return try await gateway.step(now: now)
+        case 3:
+            let before = store.sequencedRevision
+            let more = pipeline.tidy(limit: 1)
+            return more || store.sequencedRevision != before
+        default:
+            if store.durableRevision == store.sequencedRevision { return false }
+            store.flush()
+            return true
+        }
+    }
+
+    private func record() {
+        guard let changes = try? cursor.poll() else { return }  // compacted: the trace goes on from there
+        for change in changes {
+            trace = (trace ^ StableHash.of(change.key.bytes)) &* 0x100_0000_01b3
+            trace = (trace ^ StableHash.of(change.value.array)) &* 0x100_0000_01b3
+        }
+    }
+
+    /// Runs until nobody has anything to do at this time. Fails after `limit` steps: something never comes to rest.
+    package func settle(limit: Int = 20_000) async throws {
+        for _ in 0..<limit where try await !step() { return }
+        throw APIError(code: 500, reason: .internalError, message: "no rest after \(limit) steps (seed \(seed))")
+    }
+
+    /// Lets time pass, stopping wherever somebody is due.
+    package func run(for duration: Duration) async throws {
+        let end = clock.now() + duration
+        try await settle()
+        while let next = nextTimer, next <= end {
+            if next > clock.now() { clock.advance(by: next - clock.now()) }
+            try await settle()
+            if let again = nextTimer, again <= clock.now() { clock.advance(by: .milliseconds(1)) }
+        }
+        if clock.now() < end { clock.advance(by: end - clock.now()) }
+        try await settle()
+    }
+
+    private var nextTimer: Instant? { [node.nextTimer, gateway.nextTimer, engine.nextTimer].compactMap { $0 }.min() }
+}

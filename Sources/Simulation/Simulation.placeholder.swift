@@ -1,1 +1,0 @@
-// Simulation: its first file replaces this one.
