@@ -63,9 +63,11 @@ struct IndexTree: Sendable {
         return result
     }
 
-    func count(prefix: [UInt8]) -> Int {
+    func count(prefix: [UInt8], after: StoreKey?) -> Int {
         guard let root else { return 0 }
-        return root.rank(Self.end(of: prefix)) - root.rank(prefix)
+        var first = root.rank(prefix)
+        if let after { first = max(first, root.rank(after.bytes) + (get(after) == nil ? 0 : 1)) }
+        return max(0, root.rank(Self.end(of: prefix)) - first)
     }
 
     /// The first key after every key that begins with `prefix`; `nil` when there is none.

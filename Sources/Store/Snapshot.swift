@@ -11,5 +11,8 @@ package struct Snapshot: Sendable {
     }
 
     /// How many keys begin with `prefix`, without visiting them.
-    package func count(prefix: [UInt8]) -> Int { tree.count(prefix: prefix) }
+    package func count(prefix: [UInt8]) -> Int { tree.count(prefix: prefix, after: nil) }
+
+    /// How many of them sort behind `after`: what follows a page.
+    package func count(prefix: [UInt8], after: StoreKey) -> Int { tree.count(prefix: prefix, after: after) }
 }

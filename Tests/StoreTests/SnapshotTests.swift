@@ -29,6 +29,9 @@ struct SnapshotTests {
         let page = snapshot.list(prefix: prefix, after: nil, limit: 2)
         #expect(page.count == 2)
         #expect(snapshot.list(prefix: prefix, after: page[1].key, limit: 2).map(\.key) == [key("c")])
+        #expect(snapshot.count(prefix: prefix, after: page[1].key) == 1)
+        #expect(snapshot.count(prefix: prefix, after: key("aa")) == 2)
+        #expect(snapshot.count(prefix: prefix, after: key("x", secrets)) == 0)
         #expect(snapshot.list(prefix: prefix, after: key("aa")).map(\.key) == [key("b"), key("c")])
     }
 

@@ -81,7 +81,7 @@ extension APIPipeline {
         var remaining: Int?
         if request.selection.isEverything {
             let following = request.continuation.isEmpty ? snapshot.count(prefix: prefix) - entries.count
-                : snapshot.list(prefix: prefix, after: last.key).count
+                : snapshot.count(prefix: prefix, after: last.key)
             remaining = following
         }
         return ListAnswer(entries: entries, revision: snapshot.revision, continuation: token.text, remaining: remaining)
