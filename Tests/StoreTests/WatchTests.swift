@@ -108,6 +108,40 @@ struct WatchTests {
         #expect(throws: StoreError.self) { try cursor.poll() }
     }
 
+    /// A reader that compaction overtakes learns of it, and has until then seen every change of its own.
+    @Test(arguments: [21, 22] as [UInt64])
+    func compactionEndsSlowWatchesAndNoOthers(seed: UInt64) throws {
+        let random = SeededRandom(seed: seed)
+        let store = try newStore()
+        var (ended, resumed) = (0, 0)
+        var cursor = try store.watch(prefixes: [StoreKey.prefix(configMaps)], after: .empty, visibility: .durable)
+        var last = Revision.empty
+        var changed: [Revision] = []
+        for step in 0..<3000 {
+            let isOurs = !random.oneIn(4)
+            let revision = try store.put(key("k\(step % 9)", isOurs ? configMaps : secrets), "\(step)")
+            if isOurs { changed.append(revision) }
+            if random.oneIn(2) { store.flush() }
+            if random.oneIn(30) { store.compact(to: Revision(rawValue: store.durableRevision.rawValue - UInt64(random.next(below: 20)))) }
+            guard random.oneIn(12) else { continue }
+            do throws(StoreError) {
+                let seen = try cursor.poll().map(\.revision)
+                #expect(seen == changed.filter { $0 > last && $0 <= cursor.revision }, "seed \(seed)")
+                last = cursor.revision
+                if seen.isEmpty { cursor.onChange {} }
+                resumed += 1
+            } catch {
+                guard case .compacted = error else { throw error }
+                #expect(last < store.compactedRevision, "seed \(seed)")
+                ended += 1
+                last = store.durableRevision
+                cursor = try store.watch(prefixes: [StoreKey.prefix(configMaps)], after: last, visibility: .durable)
+            }
+        }
+        #expect(ended > 10)
+        #expect(resumed > 50)
+    }
+
     /// Watches started anywhere, polled at random, resumed at random: together they see every change of theirs once.
     @Test(arguments: [11, 12, 13, 14] as [UInt64])
     func watchesAgreeWithHistory(seed: UInt64) throws {
