@@ -1,4 +1,5 @@
 internal import Documents
+internal import Seams
 internal import Synchronization
 
 /// A watch over several resources of a remote API: one HTTP stream each, begun with a list. A stream that ends is
@@ -12,6 +13,10 @@ final class HTTPWatch: WatchStream {
         var ready: [WatchEvent]
         var revision: String
         var stream: ByteStream?
+        /// Whether the stream has said anything yet.
+        var isFruitful = false
+        /// Whether the stream before said nothing: the next one is not opened at once.
+        var pauses = false
         /// The start of an event whose end has not arrived.
         var rest: [UInt8] = []
 
@@ -44,11 +49,7 @@ final class HTTPWatch: WatchStream {
             state.wasSignalled = false
             var events: [WatchEvent] = []
             for position in state.sources.indices {
-                do throws(APIError) {
-                    events += try Self.read(&state.sources[position])
-                } catch {
-                    state.failure = error
-                }
+                state.failure = Self.read(&state.sources[position], into: &events) ?? state.failure
             }
             if events.isEmpty, let failure = state.failure { return .failure(failure) }
             return .success(events)
@@ -83,18 +84,24 @@ final class HTTPWatch: WatchStream {
 
     /// Opens a stream for every source that has none. A server that cannot be reached is tried again at the next wait.
     private func resumeStreams() async {
-        let missing = state.withLock { state in state.sources.filter { $0.stream == nil }.map { ($0.resource, $0.path, $0.revision) } }
-        for (resource, path, revision) in missing {
+        let missing = state.withLock { state in
+            state.isCancelled ? [] : state.sources.filter { $0.stream == nil }
+                .map { ($0.resource, $0.path, $0.revision, $0.pauses) }
+        }
+        if missing.contains(where: \.3) { try? await SystemClock().sleep(for: ClientLimits.watchPause) }
+        for (resource, path, revision, _) in missing {
             let query = HTTPClient.query([
                 ("watch", "true"), ("resourceVersion", revision), ("allowWatchBookmarks", "true"),
                 ("timeoutSeconds", String(ClientLimits.watchSeconds)),
             ])
             do throws(APIError) {
                 let stream = try await client.stream(path + query)
-                state.withLock { state in
-                    guard let position = state.sources.firstIndex(where: { $0.resource == resource }) else { return }
+                let isWanted = state.withLock { state in
+                    guard let position = state.sources.firstIndex(where: { $0.resource == resource }) else { return false }
                     state.sources[position].stream = stream
+                    return !state.isCancelled
                 }
+                if !isWanted { stream.cancel() }
                 stream.observe { [weak self] in self?.signal() }
             } catch {
                 state.withLock { $0.failure = error }
@@ -112,17 +119,34 @@ final class HTTPWatch: WatchStream {
         waiter?.resume()
     }
 
-    private static func read(_ source: inout Source) throws(APIError) -> [WatchEvent] {
-        var events = source.ready
+    /// Appends everything that has arrived to `events`; answers why the watch cannot go on, if it cannot.
+    private static func read(_ source: inout Source, into events: inout [WatchEvent]) -> APIError? {
+        events += source.ready
         source.ready = []
-        guard let stream = source.stream else { return events }
-        guard let bytes = try stream.take() else {
-            source.stream = nil  // ended in good order; the next wait resumes it
-            source.rest = []
-            return events
+        guard let stream = source.stream else { return nil }
+        do throws(APIError) {
+            // Until nothing is left, the end included: what is seen here is not signalled again.
+            while let bytes = try stream.take() {
+                if bytes.isEmpty { return nil }
+                source.isFruitful = true
+                try read(bytes, &source, into: &events)
+            }
+        } catch {
+            // A connection that broke is resumed like one that ended, unless it never said anything.
+            if error.reason != .serviceUnavailable || !source.isFruitful { return error }
         }
+        source.stream = nil
+        source.pauses = !source.isFruitful
+        source.isFruitful = false
+        source.rest = []
+        return nil
+    }
+
+    private static func read(
+        _ bytes: [UInt8], _ source: inout Source, into events: inout [WatchEvent]
+    ) throws(APIError) {
         source.rest += bytes
-        if source.rest.count > ClientLimits.eventBytes { throw APIError.unreachable("a watch event is too large") }
+        if source.rest.count > ClientLimits.eventBytes { throw APIError.badRequest("a watch event is too large") }
         var start = 0
         while let end = source.rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
             let line = source.rest[start..<end]
@@ -130,15 +154,14 @@ final class HTTPWatch: WatchStream {
             if !line.isEmpty, let event = try decode(line, &source) { events.append(event) }
         }
         source.rest.removeSubrange(..<start)
-        return events
     }
 
     private static func decode(_ line: ArraySlice<UInt8>, _ source: inout Source) throws(APIError) -> WatchEvent? {
         guard let json = try? JSONParser.parse(line, maximumBytes: ClientLimits.eventBytes), let object = json["object"] else {
-            throw APIError.unreachable("a watch event is not JSON")
+            throw APIError.badRequest("expected a watch event as JSON, found something else")
         }
         let type = json["type"]?.stringValue ?? ""
-        if type == "ERROR" { throw APIError(status: object) ?? APIError.unreachable("the watch failed") }
+        if type == "ERROR" { throw APIError(status: object) ?? APIError.badRequest("the watch failed") }
         let document = Document(object)
         if !document.resourceVersion.isEmpty { source.revision = document.resourceVersion }
         return WatchEvent.Kind(rawValue: type).map { WatchEvent($0, source.resource, document) }

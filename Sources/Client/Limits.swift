@@ -17,4 +17,6 @@ package enum ClientLimits {
     static let responseTimeout = TimeAmount.seconds(60)
     /// How long a watch asks the server to last before it is resumed.
     static let watchSeconds = 300
+    /// How long to wait after a watch that ended without a word.
+    static let watchPause = Duration.seconds(1)
 }

@@ -44,6 +44,37 @@ import Testing
         }
     }
 
+    @Test func eventsThatCameBeforeTheEndAreNotLost() async throws {
+        let gone = #"{"type":"ERROR","object":\#(APIError.expired("too old").status.text())}"# + "\n"
+        try await ScriptedServer.run { line, _, _ in
+            if let answer = ScriptedServer.discovery(line) { return answer }
+            return line.contains("watch=true") ? .pieces([Self.event("ADDED", "new", 6) + gone]) : .whole(200, Self.list)
+        } _: { server in
+            let stream = try await server.client().watch([Self.maps], options: WatchOptions(visibility: .durable))
+            #expect(try await read(2, stream) == ["ADDED old", "ADDED new"])
+            let error = await #expect(throws: APIError.self) { _ = try await read(1, stream) }
+            #expect(error?.reason == .expired)
+        }
+    }
+
+    /// Streams that end as soon as they begin: their end may be there before anybody looks.
+    @Test func manyShortStreamsAreResumed() async throws {
+        let count = Mutex(5)
+        try await ScriptedServer.run { line, _, _ in
+            if let answer = ScriptedServer.discovery(line) { return answer }
+            guard line.contains("watch=true") else { return .whole(200, Self.list) }
+            let revision = count.withLock { count in
+                count += 1
+                return count
+            }
+            return .pieces([Self.event("MODIFIED", "old", revision)])
+        } _: { server in
+            let stream = try await server.client().watch([Self.maps], options: WatchOptions(visibility: .durable))
+            #expect(try await read(200, stream).count >= 200)
+            stream.cancel()
+        }
+    }
+
     @Test func lostHistoryEndsTheWatch() async throws {
         let gone = #"{"type":"ERROR","object":\#(APIError.expired("too old resource version: 5 (100)").status.text())}"# + "\n"
         try await ScriptedServer.run { line, _, _ in
