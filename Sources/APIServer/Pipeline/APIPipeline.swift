@@ -153,7 +153,7 @@ package final class APIPipeline: Sendable {
             if word == low, !text.isEmpty { text.append(UInt8(ascii: "-")) }
             for position in 0..<16 {
                 if breaks.contains(position) { text.append(UInt8(ascii: "-")) }
-                text.append(digits[Int(word >> UInt64(60 - 4 * position)) & 15])
+                text.append(digits[Int(word >> UInt64(60 - 4 * position) & 15)])
             }
         }
         return String(decoding: text, as: UTF8.self)
