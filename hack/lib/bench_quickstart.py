@@ -1,0 +1,5 @@
+"""The API."""
+
+
+def run(binary, options):
+    pass
