@@ -7,14 +7,10 @@ struct Manifest {
     let source: YAMLDocument
     var document: Document
 
-    /// `file:line:column` of a field, or of the document where the field is not in the file.
+    /// `file:line:column` of a field, or of the nearest field around it where it is not in the file.
     func place(of field: String) -> String {
-        var path = field
-        while !path.isEmpty {
-            if let position = source.position(ofField: path) { return "\(file):\(position.line):\(position.column)" }
-            path = path.lastIndex { $0 == "." || $0 == "[" }.map { String(path[..<$0]) } ?? ""
-        }
-        return "\(file):\(source.line)"
+        let position = source.nearestPosition(toField: PositionalPath.resolve(field, in: source.json))
+        return "\(file):\(position.line):\(position.column)"
     }
 
     /// The documents of files, folders and `-`, in the order given. Nothing is answered unless all of them can be read.
