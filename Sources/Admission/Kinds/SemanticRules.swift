@@ -4,7 +4,7 @@ import Documents
 /// document and its old version, never another document.
 enum SemanticRules {
     static func errors(of request: AdmissionRequest) -> [FieldError] {
-        if request.subresource != nil { return [] }
+        if request.subresource != nil || request.old.map({ isSameBody($0, request.new) }) ?? false { return [] }
         let definition = request.definition
         let rules: (inout RuleContext) -> Void
         switch (definition.group, definition.kind) {
@@ -23,6 +23,17 @@ enum SemanticRules {
         var context = RuleContext(document: request.new, old: request.old)
         rules(&context)
         return context.errors
+    }
+
+    /// Whether two documents differ at most in metadata and status. What is stored is not judged again.
+    private static func isSameBody(_ left: Document, _ right: Document) -> Bool {
+        func body(_ document: Document) -> JSON {
+            var json = document.json
+            json["metadata"] = nil
+            json["status"] = nil
+            return json
+        }
+        return body(left) == body(right)
     }
 }
 
