@@ -23,6 +23,9 @@ package struct SealingKeys: Sendable {
     package static func load(directory: String, fileSystem: any FileSystem) throws(StoreError) -> SealingKeys {
         do {
             try fileSystem.createDirectory(directory, permissions: 0o700)
+            // Two first starts at once must not make two keys, of which one would be lost.
+            let lock = try fileSystem.lock("\(directory)/lock")
+            defer { lock.release() }
             var keys: [UInt16: SymmetricKey] = [:]
             for name in try fileSystem.list(directory) where name.hasSuffix(".key") {
                 guard let number = UInt16(name.dropLast(4)), number > 0 else { continue }
@@ -34,6 +37,7 @@ package struct SealingKeys: Sendable {
             try fileSystem.syncDirectory(FilePath.parent(of: directory))
             return SealingKeys(keys: [1: key], current: 1)
         } catch let error as FileError {
+            if error.code == .locked { throw .locked(path: directory) }
             throw .fileSystem(reason: error.description)
         } catch let error as StoreError {
             throw error
