@@ -60,6 +60,9 @@ let package = Package(
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests", dependencies: ["Seams", "Documents", "Client", "APIServer"] + nio, swiftSettings: settings),
+        .testTarget(
+            name: "APIServerTests", dependencies: ["Seams", "Documents", "Client", "Store", "APIServer", "Simulation"],
+            swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Client", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(
             name: "GatewayTests", dependencies: ["Seams", "Documents", "Client", "Gateway", "espalier", logging] + nio,
