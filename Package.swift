@@ -70,6 +70,7 @@ let package = Package(
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
         .testTarget(
             name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),
+        .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )
 

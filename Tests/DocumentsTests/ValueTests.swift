@@ -43,6 +43,7 @@ struct ValueTests {
         #expect(Instant(rfc3339: "9999-12-31T23:59:59Z")?.nanoseconds == .max)
         #expect(Instant(rfc3339: "0001-01-01T00:00:00Z")?.nanoseconds == .min)
         #expect(Instant(nanoseconds: .min).rfc3339 == "1677-09-21T00:12:43Z")
+        #expect(Instant(nanoseconds: .min).rfc3339Micro == "1677-09-21T00:12:43.145224Z")
         #expect(Instant(nanoseconds: .max).rfc3339 == "2262-04-11T23:47:16Z")
     }
 

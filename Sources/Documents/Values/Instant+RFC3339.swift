@@ -8,8 +8,8 @@ extension Instant {
 
     /// `2026-11-24T03:12:00.123456Z`
     package var rfc3339Micro: String {
-        let micros = (nanoseconds - seconds * 1_000_000_000) / 1_000
-        return "\(calendarText).\(Self.padded(micros, 6))Z"
+        let rest = nanoseconds % 1_000_000_000
+        return "\(calendarText).\(Self.padded((rest < 0 ? rest + 1_000_000_000 : rest) / 1_000, 6))Z"
     }
 
     /// Reads RFC 3339 with any fraction and any offset. Times beyond what an `Instant` holds become its nearest end;
