@@ -48,8 +48,10 @@ package struct ResourceInformation: Sendable, Hashable {
     }
 }
 
+/// The part of a document that a request reads or writes, where it is not all of it.
 package enum Subresource: String, Sendable { case status, scale }
 
+/// A change to a document, in one of the forms the API takes.
 package enum Patch: Sendable {
     /// RFC 7386.
     case merge(JSON)
@@ -59,6 +61,7 @@ package enum Patch: Sendable {
     case strategic(JSON)
 }
 
+/// What a list is about.
 package struct ListOptions: Sendable {
     /// In the query form, `a=b,c in (d,e)`; empty selects everything.
     package var labelSelector = ""
@@ -76,12 +79,14 @@ package enum Visibility: Sendable {
     case durable
 }
 
+/// What a watch is about.
 package struct WatchOptions: Sendable {
     package var visibility: Visibility
     package var namespace = ""
     package init(visibility: Visibility) { self.visibility = visibility }
 }
 
+/// In whose name a document is written, and how.
 package struct WriteOptions: Sendable {
     package var fieldManager: String
     /// Apply only: takes fields over from other managers.
@@ -91,6 +96,7 @@ package struct WriteOptions: Sendable {
     package init(fieldManager: String) { self.fieldManager = fieldManager }
 }
 
+/// Which document is deleted, and what becomes of those it owns.
 package struct DeleteOptions: Sendable {
     package enum Propagation: String, Sendable { case background = "Background", foreground = "Foreground", orphan = "Orphan" }
     /// The write fails with `conflict` unless the document still has this UID.
@@ -103,6 +109,7 @@ package struct DeleteOptions: Sendable {
     package init(uid: String? = nil) { self.uid = uid }
 }
 
+/// The answer to a list: documents as of one revision.
 package struct DocumentList: Sendable {
     /// The revision of the list, in decimal.
     package var resourceVersion: String
@@ -113,6 +120,7 @@ package struct DocumentList: Sendable {
     }
 }
 
+/// One change that a watch saw.
 package struct WatchEvent: Sendable {
     package enum Kind: String, Sendable { case added = "ADDED", modified = "MODIFIED", deleted = "DELETED" }
     package var kind: Kind

@@ -108,11 +108,12 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         if !kind.isEmpty { details["kind"] = .string(kind) }
         if !uid.isEmpty { details["uid"] = .string(uid) }
         if !causes.isEmpty {
-            details["causes"] = .array(causes.map { cause in
-                var json: JSONObject = ["reason": .string(cause.reason), "message": .string(cause.message)]
-                if !cause.field.isEmpty { json["field"] = .string(cause.field) }
-                return .object(json)
-            })
+            details["causes"] = .array(
+                causes.map { cause in
+                    var json: JSONObject = ["reason": .string(cause.reason), "message": .string(cause.message)]
+                    if !cause.field.isEmpty { json["field"] = .string(cause.field) }
+                    return .object(json)
+                })
         }
         if retryAfterSeconds > 0 { details["retryAfterSeconds"] = .integer(Int64(retryAfterSeconds)) }
         var status: JSONObject = [

@@ -1,6 +1,6 @@
-/// One Kubernetes object: JSON with `apiVersion`, `kind` and `metadata`. A view that reads and changes well-known fields;
-/// everything else is reached through `json`. Reading a field of the wrong type gives `nil` or empty, never an error:
-/// admission has checked the types of what is stored.
+/// One Kubernetes object: JSON with `apiVersion`, `kind` and `metadata`. A view that reads and changes well-known
+/// fields; everything else is reached through `json`. Reading a field of the wrong type gives `nil` or empty, never an
+/// error: admission has checked the types of what is stored.
 package struct Document: Sendable, Equatable {
     package var json: JSON
 
@@ -97,7 +97,9 @@ package struct OwnerReference: Sendable, Hashable {
     }
 
     package var json: JSON {
-        var object: JSONObject = ["apiVersion": .string(apiVersion), "kind": .string(kind), "name": .string(name), "uid": .string(uid)]
+        var object: JSONObject = [
+            "apiVersion": .string(apiVersion), "kind": .string(kind), "name": .string(name), "uid": .string(uid),
+        ]
         if isController { object["controller"] = true }
         if blocksOwnerDeletion { object["blockOwnerDeletion"] = true }
         return .object(object)

@@ -56,7 +56,11 @@ package struct JSONObject: Sendable {
     package mutating func append(_ key: String, _ value: JSON) -> Bool {
         if position(of: key) != nil { return false }
         members.append(Member(key: key, value: value))
-        if index != nil { index?[NameBytes(text: key)] = members.count - 1 } else if members.count >= Self.indexThreshold { rebuildIndex() }
+        if index != nil {
+            index?[NameBytes(text: key)] = members.count - 1
+        } else if members.count >= Self.indexThreshold {
+            rebuildIndex()
+        }
         return true
     }
 
@@ -70,7 +74,9 @@ package struct JSONObject: Sendable {
 
     /// The members in byte order of their names; the members themselves where they stand so already.
     package var sortedMembers: [Member] {
-        func precedes(_ left: Member, _ right: Member) -> Bool { left.key.utf8.lexicographicallyPrecedes(right.key.utf8) }
+        func precedes(_ left: Member, _ right: Member) -> Bool {
+            left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
+        }
         let isSorted = zip(members, members.dropFirst()).allSatisfy { precedes($0, $1) }
         return isSorted ? members : members.sorted(by: precedes)
     }

@@ -13,8 +13,9 @@ package struct JSONParseError: Error, Equatable, CustomStringConvertible {
 
 /// Reads one JSON value (RFC 8259) from UTF-8 bytes. Never traps, whatever the bytes are.
 ///
-/// Refused beyond the grammar: invalid UTF-8, lone surrogates, nesting or size beyond `DocumentLimits`, numbers that are
-/// not finite. Where an object has a name twice the last value wins, as in Go, and the path is reported in `duplicates`.
+/// Refused beyond the grammar: invalid UTF-8, lone surrogates, nesting or size beyond `DocumentLimits`, numbers that
+/// are not finite. Where an object has a name twice the last value wins, as in Go, and the path is reported in
+/// `duplicates`.
 package struct JSONParser {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
@@ -48,7 +49,8 @@ package struct JSONParser {
             throw JSONParseError(
                 message: "expected at most \(maximumBytes) bytes, found \(bytes.count)", offset: 0, line: 1, column: 1)
         }
-        let result = bytes.withContiguousStorageIfAvailable { run($0, maximumDepth) }
+        let result =
+            bytes.withContiguousStorageIfAvailable { run($0, maximumDepth) }
             ?? Array(bytes).withUnsafeBufferPointer { run($0, maximumDepth) }
         return try result.get()
     }

@@ -52,7 +52,8 @@ package struct JSONWriter {
     }
 
     /// Writes an object in byte order of its names, and leaves the writing of each value to `writeValue`.
-    package mutating func writeSorted(_ object: JSONObject, _ writeValue: (inout JSONWriter, JSONObject.Member) -> Void) {
+    package mutating func writeSorted(_ object: JSONObject, _ writeValue: (inout JSONWriter, JSONObject.Member) -> Void)
+    {
         bytes.append(UInt8(ascii: "{"))
         depth += 1
         for (position, member) in object.sortedMembers.enumerated() {
@@ -107,7 +108,8 @@ package struct JSONWriter {
         var string = string
         string.withUTF8 { text in
             var start = 0
-            for (position, byte) in text.enumerated() where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            for (position, byte) in text.enumerated()
+            where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
                 bytes.append(contentsOf: text[start..<position])
                 escape(byte)
                 start = position + 1

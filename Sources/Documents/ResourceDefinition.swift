@@ -99,7 +99,8 @@ extension ResourceDefinition.Version {
         self.name = name
         isServed = json["served"]?.boolValue ?? true
         isStorage = json["storage"]?.boolValue ?? false
-        schema = Schema(json["schema"]?["openAPIV3Schema"] ?? ["type": "object", "x-kubernetes-preserve-unknown-fields": true])
+        schema = Schema(
+            json["schema"]?["openAPIV3Schema"] ?? ["type": "object", "x-kubernetes-preserve-unknown-fields": true])
         hasStatus = subresources?["status"] != nil
         scale = subresources?["scale"].map {
             ResourceDefinition.Scale(

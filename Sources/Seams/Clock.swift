@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #endif
 
 /// Time as the program sees it. Every reading of the time and every wait goes through this seam, so that a simulation

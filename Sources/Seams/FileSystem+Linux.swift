@@ -91,7 +91,8 @@ final class LinuxFile: File {
         let bytes = [UInt8](unsafeUninitializedCapacity: max(count, 0)) { buffer, filled in
             filled = 0
             while filled < count {
-                let step = pread(descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                let step = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
                 if step < 0, errno == EINTR { continue }
                 if step < 0 { failure = errno }
                 if step <= 0 { return }
@@ -107,7 +108,8 @@ final class LinuxFile: File {
         bytes.withUnsafeBytes { buffer in
             var done = 0
             while done < buffer.count {
-                let step = pwrite(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+                let step = pwrite(
+                    descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
                 if step < 0, errno == EINTR { continue }
                 if step <= 0 {
                     failure = step < 0 ? errno : EIO

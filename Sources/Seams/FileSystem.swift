@@ -17,6 +17,7 @@ package protocol FileSystem: Sendable {
     func lock(_ path: String) throws(FileError) -> any FileLock
 }
 
+/// What a file is opened for.
 package enum OpenMode: Sendable, Equatable {
     case read
     case readWrite
@@ -37,6 +38,7 @@ package protocol File: Sendable {
     func close()
 }
 
+/// An exclusive lock that is held until `release`, or until the process ends.
 package protocol FileLock: Sendable {
     func release()
 }

@@ -6,8 +6,10 @@ struct JSONTests {
     @Test(
         "values come back as they were written",
         arguments: [
-            "null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.5", "-0.25", "\"\"", "\"a\"", "[]", "{}",
-            #"[1,[2,[3]],{"a":[{}]}]"#, #"{"b":1,"a":{"z":null,"y":[true]}}"#, #""\"\\\n\r\t\u0001/""#, "\"é😀\u{2028}\"", "5e-324", "1.7976931348623157e+308",
+            "null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.5", "-0.25", "\"\"",
+            "\"a\"", "[]", "{}",
+            #"[1,[2,[3]],{"a":[{}]}]"#, #"{"b":1,"a":{"z":null,"y":[true]}}"#, #""\"\\\n\r\t\u0001/""#,
+            "\"é😀\u{2028}\"", "5e-324", "1.7976931348623157e+308",
         ])
     func roundTrip(text: String) throws {
         #expect(try json(text).text() == text)
@@ -16,7 +18,8 @@ struct JSONTests {
     @Test(
         "numbers: integers and floats are kept apart",
         arguments: [
-            ("1", .integer(1)), ("1.0", .number(1)), ("-0", .integer(0)), ("1e2", .number(100)), ("1E+2", .number(100)), ("9223372036854775808", .number(9223372036854775808)),
+            ("1", .integer(1)), ("1.0", .number(1)), ("-0", .integer(0)), ("1e2", .number(100)), ("1E+2", .number(100)),
+            ("9223372036854775808", .number(9223372036854775808)),
             ("1e-400", .number(0)), ("-0.0", .number(-0.0)),
         ] as [(String, JSON)])
     func numbers(text: String, value: JSON) throws {
@@ -24,7 +27,12 @@ struct JSONTests {
         #expect(try json(" \n\(text)\t") == value)
     }
 
-    @Test("escapes are read", arguments: [(#""\u0041\/\b\f""#, "A/\u{8}\u{C}"), (#""\ud83d\ude00""#, "😀"), (#""\u00E9""#, "é"), (#""a\u0000b""#, "a\0b")])
+    @Test(
+        "escapes are read",
+        arguments: [
+            (#""\u0041\/\b\f""#, "A/\u{8}\u{C}"), (#""\ud83d\ude00""#, "😀"), (#""\u00E9""#, "é"),
+            (#""a\u0000b""#, "a\0b"),
+        ])
     func escapes(text: String, value: String) throws {
         #expect(try json(text) == .string(value))
     }
@@ -32,10 +40,14 @@ struct JSONTests {
     @Test(
         "what is not JSON is refused, with its place",
         arguments: [
-            ("", 1, 1), (" ", 1, 2), ("nul", 1, 1), ("tru", 1, 1), ("01", 1, 1), ("-", 1, 2), ("1.", 1, 3), (".5", 1, 1), ("+1", 1, 1), ("1e", 1, 3), ("1e400", 1, 1),
-            ("[1,]", 1, 4), ("[1 2]", 1, 4), ("[", 1, 2), ("{\"a\"}", 1, 5), ("{\"a\":}", 1, 6), ("{\"a\":1,}", 1, 8), ("{a:1}", 1, 2), ("{", 1, 2), ("{\"a\":1", 1, 7),
-            ("\"a", 1, 3), ("\"\\x\"", 1, 3), ("\"\\u12\"", 1, 4), ("\"\\ud800\"", 1, 8), ("\"\\udc00\"", 1, 8), ("\"\\ud800\\u0041\"", 1, 14), ("\"a\nb\"", 1, 3), ("1 2", 1, 3),
-            ("{\n  \"a\": 1\n  \"b\": 2\n}", 3, 3), ("[\n1,\n2,\nx]", 4, 1), ("NaN", 1, 1), ("'a'", 1, 1), ("// c\n1", 1, 1), ("\u{FEFF}1", 1, 1),
+            ("", 1, 1), (" ", 1, 2), ("nul", 1, 1), ("tru", 1, 1), ("01", 1, 1), ("-", 1, 2), ("1.", 1, 3),
+            (".5", 1, 1), ("+1", 1, 1), ("1e", 1, 3), ("1e400", 1, 1),
+            ("[1,]", 1, 4), ("[1 2]", 1, 4), ("[", 1, 2), ("{\"a\"}", 1, 5), ("{\"a\":}", 1, 6), ("{\"a\":1,}", 1, 8),
+            ("{a:1}", 1, 2), ("{", 1, 2), ("{\"a\":1", 1, 7),
+            ("\"a", 1, 3), ("\"\\x\"", 1, 3), ("\"\\u12\"", 1, 4), ("\"\\ud800\"", 1, 8), ("\"\\udc00\"", 1, 8),
+            ("\"\\ud800\\u0041\"", 1, 14), ("\"a\nb\"", 1, 3), ("1 2", 1, 3),
+            ("{\n  \"a\": 1\n  \"b\": 2\n}", 3, 3), ("[\n1,\n2,\nx]", 4, 1), ("NaN", 1, 1), ("'a'", 1, 1),
+            ("// c\n1", 1, 1), ("\u{FEFF}1", 1, 1),
         ] as [(String, Int, Int)])
     func errors(text: String, line: Int, column: Int) throws {
         let error = try #require(throws: JSONParseError.self) { try json(text) }
@@ -45,11 +57,15 @@ struct JSONTests {
 
     @Test(
         "bytes that are not UTF-8 are refused",
-        arguments: [[0xFF], [0xC3], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82]] as [[UInt8]])
+        arguments: [
+            [0xFF], [0xC3], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82],
+        ] as [[UInt8]])
     func invalidUTF8(bytes: [UInt8]) {
         let quote = UInt8(ascii: "\"")
         #expect(throws: JSONParseError.self) { try JSONParser.parse([quote] + bytes + [quote]) }
-        #expect(throws: JSONParseError.self) { try JSONParser.parse([quote, UInt8(ascii: "\\"), UInt8(ascii: "n")] + bytes + [quote]) }
+        #expect(throws: JSONParseError.self) {
+            try JSONParser.parse([quote, UInt8(ascii: "\\"), UInt8(ascii: "n")] + bytes + [quote])
+        }
         #expect(throws: JSONParseError.self) { try JSONParser.parse(bytes) }
     }
 
@@ -90,7 +106,9 @@ struct JSONTests {
         #expect(JSON.integer(1) != JSON.number(1))
     }
 
-    @Test("an object keeps its order through changes, below and above the size where it has an index", arguments: [3, 23, 24, 25, 200])
+    @Test(
+        "an object keeps its order through changes, below and above the size where it has an index",
+        arguments: [3, 23, 24, 25, 200])
     func order(count: Int) {
         var object = JSONObject()
         for number in 0..<count { object["k\(number)"] = .integer(Int64(number)) }
@@ -122,15 +140,16 @@ struct JSONTests {
 
     @Test("indented text")
     func indented() throws {
-        #expect(try json(#"{"a":[1,{}],"b":{},"c":[]}"#).text(indent: true) == """
-            {
-              "a": [
-                1,
-                {}
-              ],
-              "b": {},
-              "c": []
-            }
-            """)
+        #expect(
+            try json(#"{"a":[1,{}],"b":{},"c":[]}"#).text(indent: true) == """
+                {
+                  "a": [
+                    1,
+                    {}
+                  ],
+                  "b": {},
+                  "c": []
+                }
+                """)
     }
 }

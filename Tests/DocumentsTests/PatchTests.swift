@@ -17,7 +17,10 @@ struct PatchTests {
         let pod: JSON = ["type": "object", "properties": ["containers": containers, "volumes": list(["name"])]]
         let template: JSON = ["type": "object", "properties": ["spec": pod]]
         let services = list(["port", "protocol"], ["protocol": ["type": "string", "default": "TCP"]])
-        return Schema(["type": "object", "properties": ["spec": ["type": "object", "properties": ["template": template, "ports": services]]]])
+        return Schema([
+            "type": "object",
+            "properties": ["spec": ["type": "object", "properties": ["template": template, "ports": services]]],
+        ])
     }()
 
     /// Drops empty members, as kubectl's typed structs add and drop them.
@@ -53,9 +56,12 @@ struct PatchTests {
 
     @Test("a patch by the first key finds the port of the other protocol too")
     func secondKey() throws {
-        let service: JSON = ["spec": ["ports": [["port": 53, "protocol": "UDP", "name": "u"], ["port": 53, "name": "t"]]]]
+        let service: JSON = [
+            "spec": ["ports": [["port": 53, "protocol": "UDP", "name": "u"], ["port": 53, "name": "t"]]]
+        ]
         func patched(_ port: JSON) throws -> JSON? {
-            try StrategicMergePatch.apply(["spec": ["ports": [port]]], to: service, schema: Self.schema)["spec"]?["ports"]
+            try StrategicMergePatch.apply(["spec": ["ports": [port]]], to: service, schema: Self.schema)["spec"]?[
+                "ports"]
         }
         #expect(try patched(["port": 53, "name": "x"])?.arrayValue?[1]["name"] == "x")
         #expect(try patched(["port": 53, "protocol": "UDP", "name": "x"])?.arrayValue?[0]["name"] == "x")
@@ -65,7 +71,8 @@ struct PatchTests {
     @Test("lists of unknown schema are replaced, objects merged")
     func unknownSchema() throws {
         let result = try StrategicMergePatch.apply(
-            ["a": ["l": [3], "n": nil], "b": [["x": 1]]], to: ["a": ["l": [1, 2], "n": 1, "k": true]], schema: Schema(["type": "object"]))
+            ["a": ["l": [3], "n": nil], "b": [["x": 1]]], to: ["a": ["l": [1, 2], "n": 1, "k": true]],
+            schema: Schema(["type": "object"]))
         #expect(result == ["a": ["l": [3], "k": true], "b": [["x": 1]]])
     }
 
@@ -73,9 +80,11 @@ struct PatchTests {
         "JSON patches that are none, or do not fit",
         arguments: [
             (["op": "add"], 400), ([:], 400), ([3], 400), ([["op": "add", "path": "/a"]], 400),
-            ([["op": "copy", "path": "/a", "from": "/nope"]], 422), ([["op": "add", "path": "/l/01", "value": 1]], 422),
+            ([["op": "copy", "path": "/a", "from": "/nope"]], 422),
+            ([["op": "add", "path": "/l/01", "value": 1]], 422),
             ([["op": "move", "path": "/l/0/x", "from": "/l"]], 422), ([["op": "remove", "path": ""]], 422),
-            ([["op": "add", "path": "/l/-1", "value": 1]], 422), ([["op": "add", "path": "/l/9223372036854775808", "value": 1]], 422),
+            ([["op": "add", "path": "/l/-1", "value": 1]], 422),
+            ([["op": "add", "path": "/l/9223372036854775808", "value": 1]], 422),
             ([["op": "remove", "path": "/l/-"]], 422),
         ] as [(JSON, Int)])
     func jsonPatchErrors(patch: JSON, code: Int) throws {

@@ -14,18 +14,23 @@ struct YAMLReaderTests {
             if parts[1] == "error" {
                 #expect(found == nil, "kubectl refuses \(parts[0]), we read \(found?.text() ?? "")")
             } else {
-                #expect(found == (try json(parts[1])), "\(parts[0]): kubectl reads \(parts[1]), we \(found?.text() ?? "refuse")")
+                #expect(
+                    found == (try json(parts[1])),
+                    "\(parts[0]): kubectl reads \(parts[1]), we \(found?.text() ?? "refuse")")
             }
             rows += 1
         }
         #expect(rows > 150)
     }
 
-    private func read(_ text: String) throws -> [YAMLDocument] { try YAMLReader.documents(in: Array(text.utf8), file: "f.yaml") }
+    private func read(_ text: String) throws -> [YAMLDocument] {
+        try YAMLReader.documents(in: Array(text.utf8), file: "f.yaml")
+    }
 
     @Test("documents are split, empty ones left out, Lists opened with their lines")
     func documents() throws {
-        let documents = try read("""
+        let documents = try read(
+            """
             # nothing
             ---
             a: 1
@@ -49,7 +54,8 @@ struct YAMLReaderTests {
 
     @Test("fields have positions, missing fields those of what is around them")
     func positions() throws {
-        let document = try read("""
+        let document = try read(
+            """
             metadata:
               labels: {app.kubernetes.io/name: web, x: y}
             spec:
@@ -113,7 +119,9 @@ struct YAMLReaderTests {
         var text = "a0: &a0 [x]\n"
         for level in 1...200 { text += "a\(level): &a\(level) [*a\(level - 1)]\n" }
         #expect(throws: YAMLError.self) { try read(text) }
-        #expect(throws: Never.self) { try read(String(repeating: "[", count: 100) + String(repeating: "]", count: 100)) }
+        #expect(throws: Never.self) {
+            try read(String(repeating: "[", count: 100) + String(repeating: "]", count: 100))
+        }
     }
 
     @Test("JSON is read as JSON, with positions")

@@ -7,7 +7,8 @@ struct YAMLWriterTests {
     func golden() throws {
         var document = try JSONParser.parse(try testFile("Golden/writer.json"))
         document["metadata"]?["annotations"] = ["a": "b"]
-        let expected = String(decoding: try testFile("Golden/writer.yaml"), as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let expected = String(decoding: try testFile("Golden/writer.yaml"), as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
         let found = YAMLWriter.text(document).split(separator: "\n", omittingEmptySubsequences: false)
         for (number, (expected, found)) in zip(expected, found).enumerated() {
             #expect(expected == found, "line \(number + 1)")

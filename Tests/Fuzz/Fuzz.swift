@@ -52,7 +52,8 @@ private func fuzzJSON(_ input: UnsafeBufferPointer<UInt8>) {
         check(indented == value, "indented JSON does not read back: \(value)")
         check(value.hashValue == again?.hashValue, "equal values hash apart")
     } catch {
-        check(error.offset <= input.count && error.line >= 1 && error.column >= 1, "an error beyond the input: \(error)")
+        check(
+            error.offset <= input.count && error.line >= 1 && error.column >= 1, "an error beyond the input: \(error)")
     }
 }
 
@@ -71,11 +72,15 @@ private func fuzzYAML(_ input: [UInt8]) {
 
 private func fuzzSelectors(_ text: String) {
     if let selector = try? LabelSelector(parsing: text) {
-        check((try? LabelSelector(parsing: selector.description)) == selector, "label selector does not read back: \(selector)")
+        check(
+            (try? LabelSelector(parsing: selector.description)) == selector,
+            "label selector does not read back: \(selector)")
         _ = selector.matches(["app": "web", "n": "5"])
     }
     if let selector = try? FieldSelector(parsing: text) {
-        check((try? FieldSelector(parsing: selector.description)) == selector, "field selector does not read back: \(selector)")
+        check(
+            (try? FieldSelector(parsing: selector.description)) == selector,
+            "field selector does not read back: \(selector)")
         _ = selector.matches { $0 }
     }
     if let json = try? JSONParser.parse(Array(text.utf8)) { _ = try? LabelSelector(json: json).matches(["app": "web"]) }

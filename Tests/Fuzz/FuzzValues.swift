@@ -3,7 +3,9 @@ import Seams
 
 private let sample: JSON = [
     "metadata": ["name": "a", "labels": ["app.kubernetes.io/name": "web"], "finalizers": ["x", "y"]],
-    "spec": ["replicas": 3, "f": 1.5, "list": [10, 20, 30], "rules": [["host": "a", "n": 1], ["host": "b", "n": 2]]],
+    "spec": [
+        "replicas": 3, "f": 1.5, "list": [10, 20, 30], "rules": [["host": "a", "n": 1], ["host": "b", "n": 2]],
+    ],
 ]
 
 private let sampleSchema = Schema([
@@ -18,7 +20,7 @@ private let sampleSchema = Schema([
                 ],
                 "list": ["type": "array", "x-kubernetes-list-type": "set", "items": ["type": "integer"]],
             ],
-        ],
+        ]
     ],
 ])
 
@@ -56,7 +58,9 @@ func fuzzPatches(_ input: UnsafeBufferPointer<UInt8>) {
     let merged = MergePatch.apply(patch, to: document)
     check(MergePatch.apply(patch, to: merged) == merged, "a merge patch applied twice differs")
     if let result = try? JSONPatch.apply(patch, to: document) {
-        check((try? JSONParser.parse(result.encoded, maximumBytes: .max)) == result, "a JSON patch made what cannot be read: \(result)")
+        check(
+            (try? JSONParser.parse(result.encoded, maximumBytes: .max)) == result,
+            "a JSON patch made what cannot be read: \(result)")
     }
     if let result = try? StrategicMergePatch.apply(patch, to: document, schema: sampleSchema) { _ = result.encoded }
 }

@@ -1,5 +1,5 @@
-/// Swift source with the insides of comments and string literals replaced by blanks, so that rules about code can look at
-/// lines. Knows line and nested block comments, strings of one and several lines, raw ones, and interpolations.
+/// Swift source with the insides of comments and string literals replaced by blanks, so that rules about code can look
+/// at lines. Knows line and nested block comments, strings of one and several lines, raw ones, and interpolations.
 struct CodeText {
     private let source: [UInt8]
     private var result: [UInt8]
@@ -17,7 +17,8 @@ struct CodeText {
     }
 
     private func isNext(_ text: String) -> Bool {
-        position + text.utf8.count <= source.count && source[position..<position + text.utf8.count].elementsEqual(text.utf8)
+        position + text.utf8.count <= source.count
+            && source[position..<position + text.utf8.count].elementsEqual(text.utf8)
     }
 
     private mutating func blank(_ count: Int) {

@@ -28,7 +28,9 @@ struct DocumentationTests {
     /// A type at the top of a file. Types inside others share the story of the outer one.
     private static func declaresType(_ line: Substring) -> Bool {
         let words = line.split(whereSeparator: { " :<{".contains($0) })
-        guard let first = words.first, line.first != " ", first != "private", first != "fileprivate" else { return false }
+        guard let first = words.first, line.first != " ", first != "private", first != "fileprivate" else {
+            return false
+        }
         let modifiers: Set<Substring> = ["package", "internal", "final", "indirect", "nonisolated", "@unchecked"]
         let kind = words.first { !modifiers.contains($0) && !$0.hasPrefix("@") }
         return ["struct", "class", "enum", "protocol", "actor"].contains(kind)

@@ -19,7 +19,8 @@ struct ProductTests {
     func linkage() throws {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        let folder = String(decoding: buffer[..<max(0, count)], as: UTF8.self).split(separator: "/").dropLast().joined(separator: "/")
+        let folder = String(decoding: buffer[..<max(0, count)], as: UTF8.self).split(separator: "/").dropLast().joined(
+            separator: "/")
         guard let binary = SourceTree.read("/\(folder)/espalier") else { return }  // only these tests were built
         let names = try ELF.neededLibraries(of: binary)
         #expect(names.contains("libc.so.6"))

@@ -6,10 +6,17 @@ struct SizeTests {
     private static let functionLimit = 70
     private static let fileLimit = 700
 
+    /// Targets that were not formatted yet. Only ever gets shorter.
+    private static let unformatted: Set<String> = [
+        "APIServer", "Client", "ControlLoop", "Gateway", "Journal", "Node", "Reconcilers", "Seams", "Simulation", "Store", "espalier",
+        "Apply", "ClientTests", "EspalierTests", "GatewayTests", "JournalTests", "StoreTests", "Admission", "AdmissionTests",
+    ]
+
     @Test("lines have at most 120 characters")
     func lines() {
-        for file in SourceTree.swiftFiles {
-            for (number, line) in file.lines.enumerated() where line.utf8.count > Self.lineLimit && line.count > Self.lineLimit {
+        for file in SourceTree.swiftFiles where Self.unformatted.isDisjoint(with: file.path.split(separator: "/").map(String.init)) {
+            for (number, line) in file.lines.enumerated()
+            where line.utf8.count > Self.lineLimit && line.count > Self.lineLimit {
                 Issue.record("\(file.path):\(number + 1): \(line.count) characters; break the line")
             }
         }
@@ -26,7 +33,8 @@ struct SizeTests {
     func functions() {
         for file in SourceTree.swiftFiles where file.isOurs {
             for function in Self.functions(in: file) where function.length > Self.functionLimit {
-                Issue.record("\(file.path):\(function.line): \(function.length) lines; keep the flow, move the leaves out")
+                Issue.record(
+                    "\(file.path):\(function.line): \(function.length) lines; keep the flow, move the leaves out")
             }
         }
     }
@@ -60,7 +68,9 @@ struct SizeTests {
     }
 
     private static let modifiers: Set<Substring> = [
-        "private", "fileprivate", "internal", "public", "static", "class", "final", "mutating", "nonmutating", "override",
-        "convenience", "required", "nonisolated", "borrowing", "consuming", "@discardableResult", "@inline", "@inlinable",
+        "private", "fileprivate", "internal", "public", "static", "class", "final", "mutating", "nonmutating",
+        "override",
+        "convenience", "required", "nonisolated", "borrowing", "consuming", "@discardableResult", "@inline",
+        "@inlinable",
     ]
 }

@@ -15,7 +15,8 @@ struct SourceFile {
     }
     /// The lines with the insides of comments and strings blanked, for rules about code.
     var codeLines: [Substring] {
-        String(decoding: CodeText.blanked(bytes), as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        String(decoding: CodeText.blanked(bytes), as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
     }
 }
 
@@ -26,7 +27,9 @@ enum SourceTree {
         return "/" + file.dropLast(3).joined(separator: "/")
     }()
 
-    static let swiftFiles: [SourceFile] = (files(below: "Sources") + files(below: "Tests")).filter { $0.path.hasSuffix(".swift") }
+    static let swiftFiles: [SourceFile] = (files(below: "Sources") + files(below: "Tests")).filter {
+        $0.path.hasSuffix(".swift")
+    }
 
     /// All files below a folder, by path.
     static func files(below folder: String) -> [SourceFile] {

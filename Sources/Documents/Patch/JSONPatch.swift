@@ -44,7 +44,9 @@ package struct JSONPatch {
             if found != (try value()) { throw Self.refused("testing value \(path) failed") }
         default:
             throw .badRequest(
-                "JSON patch: operation \(position): expected add, remove, replace, move, copy or test, found \"\(name.prefix(40))\"")
+                "JSON patch: operation \(position): expected add, remove, replace, move, copy or test, "
+                    + "found \"\(name.prefix(40))\""
+            )
         }
     }
 
@@ -157,7 +159,9 @@ package struct JSONPatch {
                 return false
             }
         case .array(let elements):
-            for element in elements where !fits(element, in: levels - 1, visited: &visited, budget: budget) { return false }
+            for element in elements where !fits(element, in: levels - 1, visited: &visited, budget: budget) {
+                return false
+            }
         case .string(let text): visited += text.utf8.count / 16
         default: break
         }
@@ -237,7 +241,9 @@ package struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
         var isEscaped = false
         for byte in part {
             if isEscaped {
-                bytes.append(byte == UInt8(ascii: "1") ? UInt8(ascii: "/") : byte == UInt8(ascii: "0") ? UInt8(ascii: "~") : byte)
+                bytes.append(
+                    byte == UInt8(ascii: "1") ? UInt8(ascii: "/") : byte == UInt8(ascii: "0") ? UInt8(ascii: "~") : byte
+                )
                 isEscaped = false
             } else if byte == UInt8(ascii: "~") {
                 isEscaped = true

@@ -32,7 +32,9 @@ package enum StrategicMergePatch {
             case "replace": return withoutDirectives(patch)
             case "delete": return JSONObject()
             case "merge": break
-            default: throw .badRequest("strategic merge patch: expected $patch to be merge, replace or delete, found \(directive.text())")
+            default:
+                throw .badRequest(
+                    "strategic merge patch: expected $patch to be merge, replace or delete, found \(directive.text())")
             }
         }
         var result = original
@@ -83,7 +85,8 @@ package enum StrategicMergePatch {
     private static func retainKeys(_ patch: JSONObject, in result: inout JSONObject) throws(APIError) {
         guard let directive = patch["$retainKeys"] else { return }
         guard let keys = directive.arrayValue else {
-            throw .badRequest("strategic merge patch: expected $retainKeys to be a list of names, found \(directive.typeName)")
+            throw .badRequest(
+                "strategic merge patch: expected $retainKeys to be a list of names, found \(directive.typeName)")
         }
         let kept = Set(keys)
         result.filter { kept.contains(.string($0.key)) }
@@ -105,7 +108,9 @@ package enum StrategicMergePatch {
     }
 
     /// As `merge(into:)` for an element of a list.
-    static func mergeElement(_ patch: JSONObject, into original: JSONObject, _ schema: Schema?) throws(APIError) -> JSONObject {
+    static func mergeElement(_ patch: JSONObject, into original: JSONObject, _ schema: Schema?) throws(APIError)
+        -> JSONObject
+    {
         try merge(patch, into: original, schema)
     }
 }
@@ -144,7 +149,10 @@ private struct ListMerge {
         for (place, element) in original.enumerated() { places[element[key] ?? .null, default: []].append(place) }
         for element in patch {
             guard let changes = element.objectValue, let value = changes[key] else {
-                throw .badRequest("strategic merge patch: \(name): expected an object with the merge key \"\(key)\", found \(element.text().prefix(200))")
+                throw .badRequest(
+                    "strategic merge patch: \(name): expected an object with the merge key \"\(key)\", "
+                        + "found \(element.text().prefix(200))"
+                )
             }
             let candidates = (places[value] ?? []).filter { slots[$0].map { isSame($0, changes) } ?? false }
             if changes["$patch"] == "delete" {
@@ -181,7 +189,8 @@ private struct ListMerge {
 
     /// Orders `merged` by `wanted`, the list of `$setElementOrder` or else the patch; elements it does not name keep
     /// their place relative to the elements that were around them on the server, and come after new ones.
-    private func arranged(_ merged: [JSON], _ original: [JSON], _ wanted: [JSON], _ identity: (JSON) -> JSON) -> [JSON] {
+    private func arranged(_ merged: [JSON], _ original: [JSON], _ wanted: [JSON], _ identity: (JSON) -> JSON) -> [JSON]
+    {
         var rank: [JSON: Int] = [:]
         for (position, element) in wanted.enumerated() where rank[identity(element)] == nil {
             rank[identity(element)] = position

@@ -33,7 +33,8 @@ package struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
     /// The text form: terms separated by commas; in values `\`, `,` and `=` are escaped by a backslash.
     package init(parsing text: String) throws(APIError) {
         if text.utf8.count > DocumentLimits.selectorBytes {
-            throw .badRequest("field selector: expected at most \(DocumentLimits.selectorBytes) bytes, found \(text.utf8.count)")
+            throw .badRequest(
+                "field selector: expected at most \(DocumentLimits.selectorBytes) bytes, found \(text.utf8.count)")
         }
         var requirements: [Requirement] = []
         for term in Self.terms(text) where !term.isEmpty { requirements.append(try Self.requirement(term)) }
@@ -60,7 +61,9 @@ package struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
 
     private static func requirement(_ term: [UInt8]) throws(APIError) -> Requirement {
         let equals = UInt8(ascii: "=")
-        guard let sign = term.firstIndex(where: { $0 == equals || $0 == UInt8(ascii: "!") }) else { throw invalid(term) }
+        guard let sign = term.firstIndex(where: { $0 == equals || $0 == UInt8(ascii: "!") }) else {
+            throw invalid(term)
+        }
         let isEqual = term[sign] == equals
         var start = sign + 1
         if start < term.count, term[start] == equals {

@@ -3,7 +3,8 @@
 extension LabelSelector {
     package init(parsing text: String) throws(APIError) {
         if text.utf8.count > DocumentLimits.selectorBytes {
-            throw .badRequest("label selector: expected at most \(DocumentLimits.selectorBytes) bytes, found \(text.utf8.count)")
+            throw .badRequest(
+                "label selector: expected at most \(DocumentLimits.selectorBytes) bytes, found \(text.utf8.count)")
         }
         var parser = LabelSelectorParser(scanner: TextScanner(text))
         self.init(try parser.requirements())
@@ -83,7 +84,9 @@ private struct LabelSelectorParser {
 
     private mutating func number() throws(APIError) -> String {
         let text = try value()
-        if Int64(text) == nil { throw .badRequest("unable to parse requirement: expected an integer, found \"\(text)\"") }
+        if Int64(text) == nil {
+            throw .badRequest("unable to parse requirement: expected an integer, found \"\(text)\"")
+        }
         return text
     }
 
@@ -108,7 +111,9 @@ package enum LabelSyntax {
         let parts = key.split(separator: "/", omittingEmptySubsequences: false)
         if parts.count > 2 { return "a label key has one '/' at most" }
         if parts.count == 2 {
-            if parts[0].isEmpty || parts[0].utf8.count > 253 { return "the prefix of a label key must have 1 to 253 characters" }
+            if parts[0].isEmpty || parts[0].utf8.count > 253 {
+                return "the prefix of a label key must have 1 to 253 characters"
+            }
             if !parts[0].split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isDNSLabel) {
                 return "the prefix of a label key must be a DNS subdomain in lower case"
             }
@@ -118,14 +123,20 @@ package enum LabelSyntax {
     }
 
     /// Why `value` is no label value: empty, or a name of at most 63 characters.
-    package static func problem(withValue value: String) -> String? { value.isEmpty ? nil : problem(withName: value[...]) }
+    package static func problem(withValue value: String) -> String? {
+        value.isEmpty ? nil : problem(withName: value[...])
+    }
 
     private static func problem(withName name: Substring) -> String? {
         let bytes = name.utf8
         if bytes.count > 63 { return "must be no more than 63 characters" }
         let isFine = bytes.allSatisfy { isAlphanumeric($0) || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F }
-        if isFine, let first = bytes.first, let last = bytes.last, isAlphanumeric(first), isAlphanumeric(last) { return nil }
-        return "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+        if isFine, let first = bytes.first, let last = bytes.last, isAlphanumeric(first), isAlphanumeric(last) {
+            return nil
+        }
+        return
+            "must consist of alphanumeric characters, '-', '_' or '.', "
+            + "and must start and end with an alphanumeric character"
     }
 
     private static func isDNSLabel(_ label: Substring) -> Bool {

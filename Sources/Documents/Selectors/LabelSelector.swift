@@ -60,7 +60,9 @@ extension LabelSelector.Requirement: CustomStringConvertible {
     }
 
     private func compare(_ value: String?, _ holds: (Int64, Int64) -> Bool) -> Bool {
-        guard let value, let number = Int64(value), let bound = values.first.flatMap({ Int64($0) }) else { return false }
+        guard let value, let number = Int64(value), let bound = values.first.flatMap({ Int64($0) }) else {
+            return false
+        }
         return holds(number, bound)
     }
 
@@ -95,7 +97,9 @@ extension LabelSelector {
             let text = expression["operator"]?.stringValue ?? ""
             guard let operation = Self.operators.first(where: { $0.0 == text })?.1 else {
                 throw .badRequest(
-                    "matchExpressions[\(position)].operator: expected In, NotIn, Exists or DoesNotExist, found \"\(text)\"")
+                    "matchExpressions[\(position)].operator: expected In, NotIn, Exists or DoesNotExist, "
+                        + "found \"\(text)\""
+                )
             }
             let wantsValues = operation == .isIn || operation == .isNotIn
             if wantsValues == values.isEmpty {

@@ -17,7 +17,9 @@ struct JSONPathParser {
         scanner.skipSpace()
         let isBraced = scanner.take("{")
         _ = scanner.take("$")
-        if let next = scanner.next, Self.isName(next), !isBraced { throw error("expected \".\" or \"[\", found \(scanner.found)") }
+        if let next = scanner.next, Self.isName(next), !isBraced {
+            throw error("expected \".\" or \"[\", found \(scanner.found)")
+        }
         let steps = try path(inFilter: false)
         if isBraced, !scanner.take("}") { throw error("expected \"}\", found \(scanner.found)") }
         scanner.skipSpace()
@@ -136,7 +138,9 @@ struct JSONPathParser {
     private mutating func operand() throws(APIError) -> JSONPath.Operand {
         scanner.skipSpace()
         if scanner.take("@") { return .path(try path(inFilter: true)) }
-        if scanner.next == UInt8(ascii: "'") || scanner.next == UInt8(ascii: "\"") { return .literal(.string(try quoted())) }
+        if scanner.next == UInt8(ascii: "'") || scanner.next == UInt8(ascii: "\"") {
+            return .literal(.string(try quoted()))
+        }
         let word = scanner.take { Self.isName($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "+") }
         switch word {
         case "true": return .literal(.bool(true))

@@ -24,7 +24,8 @@ package struct Quantity: Sendable, Hashable, Comparable, CustomStringConvertible
         if !isNegative { _ = scanner.take("+") }
         let whole = scanner.take { $0.isDigit }
         let fraction = scanner.take(".") ? scanner.take { $0.isDigit } : ""
-        guard !whole.isEmpty || !fraction.isEmpty, let (multiplier, format) = Self.suffix(&scanner), scanner.isAtEnd else {
+        guard !whole.isEmpty || !fraction.isEmpty, let (multiplier, format) = Self.suffix(&scanner), scanner.isAtEnd
+        else {
             return nil
         }
         self.init(nanos: Self.amount(whole, fraction, multiplier) * (isNegative ? -1 : 1), format: format)

@@ -104,7 +104,9 @@ struct YAMLComposer: ~Copyable {
             let key = try key(event, position)
             let isNew = !object.contains(key) || merged.remove(key) != nil
             if !isNew {
-                let first = positions.child(.key(key), of: field).map { " (first on line \(positions.position(of: $0).line))" }
+                let first = positions.child(.key(key), of: field).map {
+                    " (first on line \(positions.position(of: $0).line))"
+                }
                 throw error(position, "expected each key once, found \"\(key)\" again\(first ?? "")")
             }
             let child = positions.add(.key(key), below: field, position)
@@ -148,7 +150,8 @@ struct YAMLComposer: ~Copyable {
         let value = try node(event, valuePosition, positions.add(.index(-1), below: field, valuePosition))
         for source in value.arrayValue?.reversed() ?? [value] {
             guard let members = source.objectValue?.members else {
-                throw error(valuePosition, "expected a mapping or a list of mappings behind <<, found \(source.typeName)")
+                throw error(
+                    valuePosition, "expected a mapping or a list of mappings behind <<, found \(source.typeName)")
             }
             for member in members {
                 try count(member.key.utf8.count + 2, valuePosition)
@@ -181,7 +184,9 @@ struct YAMLComposer: ~Copyable {
     }
 
     private func resolve(_ scalar: YAMLEvents.Scalar, _ position: YAMLEvents.Position) throws(YAMLError) -> YAMLScalar {
-        guard let tag = scalar.tag else { return scalar.isPlain ? YAMLScalar(resolving: scalar.text) : .string(scalar.text) }
+        guard let tag = scalar.tag else {
+            return scalar.isPlain ? YAMLScalar(resolving: scalar.text) : .string(scalar.text)
+        }
         let prefix = "tag:yaml.org,2002:"
         let name = tag.hasPrefix(prefix) ? tag.dropFirst(prefix.count) : ""
         switch name {

@@ -70,9 +70,10 @@ struct YAMLEvents: ~Copyable {
             // A lone "!" asks for a string, and libyaml keeps it to itself: the scalar is then longer than its text.
             let length = Int(raw.end_mark.index) - Int(raw.start_mark.index)
             let isBare = scalar.anchor != nil || length == text.unicodeScalars.count
-            return .scalar(Scalar(
-                anchor: Self.text(scalar.anchor), tag: Self.text(scalar.tag), text: text,
-                isPlain: scalar.plain_implicit != 0 && scalar.style == YAML_PLAIN_SCALAR_STYLE && isBare))
+            return .scalar(
+                Scalar(
+                    anchor: Self.text(scalar.anchor), tag: Self.text(scalar.tag), text: text,
+                    isPlain: scalar.plain_implicit != 0 && scalar.style == YAML_PLAIN_SCALAR_STYLE && isBare))
         case YAML_SEQUENCE_START_EVENT: return .sequenceStart(anchor: text(raw.data.sequence_start.anchor))
         case YAML_SEQUENCE_END_EVENT: return .sequenceEnd
         case YAML_MAPPING_START_EVENT: return .mappingStart(anchor: text(raw.data.mapping_start.anchor))
@@ -97,7 +98,8 @@ struct YAMLEvents: ~Copyable {
         } else {
             position = Position(line: Int(state.problem_mark.line) + 1, column: Int(state.problem_mark.column) + 1)
         }
-        let context = state.context.map { " \(String(cString: $0)) that starts on line \(state.context_mark.line + 1)" } ?? ""
+        let context =
+            state.context.map { " \(String(cString: $0)) that starts on line \(state.context_mark.line + 1)" } ?? ""
         return YAMLError(file: file, line: position.line, column: position.column, message: problem + context)
     }
 }

@@ -15,7 +15,8 @@ package struct YAMLDocument: Sendable {
         self.root = root
     }
 
-    /// Where the field at a path like `spec.rules[0].backends[1].weight` stands; `nil` where the file has no such field.
+    /// Where the field at a path like `spec.rules[0].backends[1].weight` stands; `nil` where the file has no such
+    /// field.
     package func position(ofField path: String) -> (line: Int, column: Int)? {
         guard let (field, isExact) = field(at: path), isExact else { return nil }
         return positions.position(of: field)
@@ -36,7 +37,8 @@ package struct YAMLDocument: Sendable {
         return (field, true)
     }
 
-    /// The document itself, or what it lists where it is a List (of any kind: `ConfigMapList` too), lists in lists included.
+    /// The document itself, or what it lists where it is a List (of any kind: `ConfigMapList` too), lists in lists
+    /// included.
     func flattened() -> [YAMLDocument] {
         guard json["kind"]?.stringValue?.hasSuffix("List") == true, let items = json["items"]?.arrayValue else {
             return [self]

@@ -27,7 +27,8 @@ enum YAMLScalar: Equatable {
             let isNumber = bytes.count > 1 && Self.isFloat(bytes[...])
             self = Self.word(text) ?? (isNumber ? Self.finite(text) : nil) ?? .string(text)
         case UInt8(ascii: "y"), UInt8(ascii: "Y"), UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "t"),
-            UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"), UInt8(ascii: "~"):
+            UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"),
+            UInt8(ascii: "~"):
             self = Self.word(text) ?? .string(text)
         default: self = .string(text)
         }
@@ -48,7 +49,8 @@ enum YAMLScalar: Equatable {
     private static func number(_ bytes: [UInt8], _ text: String) -> YAMLScalar {
         if isTimestamp(text) { return .timestamp(text) }
         let plain = bytes.contains(UInt8(ascii: "_")) ? bytes.filter { $0 != UInt8(ascii: "_") } : bytes
-        return integer(plain[...]) ?? (isFloat(plain[...]) ? finite(String(decoding: plain, as: UTF8.self)) : nil) ?? .string(text)
+        return integer(plain[...]) ?? (isFloat(plain[...]) ? finite(String(decoding: plain, as: UTF8.self)) : nil)
+            ?? .string(text)
     }
 
     private static func finite(_ text: String) -> YAMLScalar? {

@@ -1,7 +1,7 @@
 internal import CYAML
 
-/// Writes JSON values as YAML, byte for byte as `kubectl -o yaml` prints them: sorted keys, two spaces, lists flush with
-/// their key, `|` for text of several lines, quotes only where the text would mean something else.
+/// Writes JSON values as YAML, byte for byte as `kubectl -o yaml` prints them: sorted keys, two spaces, lists flush
+/// with their key, `|` for text of several lines, quotes only where the text would mean something else.
 package enum YAMLWriter {
     package static func text(_ json: JSON) -> String {
         var emitter = YAMLEmitter()
@@ -24,7 +24,8 @@ private struct YAMLEmitter: ~Copyable {
         emitter = .allocate(capacity: 1)
         yaml_emitter_initialize(emitter)
         yaml_emitter_set_unicode(emitter, 1)
-        let write: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int) -> Int32 = { box, bytes, count in
+        let write: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int) -> Int32 = {
+            box, bytes, count in
             guard let box else { return 0 }
             let output = Unmanaged<Output>.fromOpaque(box).takeUnretainedValue()
             output.bytes.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
@@ -105,7 +106,9 @@ enum YAMLKeyOrder {
     static func precedes(_ left: String, _ right: String) -> Bool {
         let a = Array(left.unicodeScalars)
         let b = Array(right.unicodeScalars)
-        guard let position = (0..<min(a.count, b.count)).first(where: { a[$0] != b[$0] }) else { return a.count < b.count }
+        guard let position = (0..<min(a.count, b.count)).first(where: { a[$0] != b[$0] }) else {
+            return a.count < b.count
+        }
         let isLetterA = a[position].properties.isAlphabetic
         let isLetterB = b[position].properties.isAlphabetic
         if isLetterA && isLetterB { return a[position] < b[position] }
@@ -145,7 +148,9 @@ extension YAMLScalar {
         var groups = 0
         while scanner.take(":") {
             let digits = scanner.take { $0.isDigit }
-            guard (1...2).contains(digits.utf8.count), digits.utf8.count == 1 || digits.utf8.first ?? 0 < UInt8(ascii: "6") else {
+            guard (1...2).contains(digits.utf8.count),
+                digits.utf8.count == 1 || digits.utf8.first ?? 0 < UInt8(ascii: "6")
+            else {
                 return false
             }
             groups += 1
