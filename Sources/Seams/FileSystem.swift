@@ -31,7 +31,8 @@ package protocol File: Sendable {
     func read(at offset: Int, count: Int) throws(FileError) -> [UInt8]
     /// Writes all of `bytes`, growing the file as needed.
     func write(_ bytes: [UInt8], at offset: Int) throws(FileError)
-    /// Makes content and size durable. After an error nothing about unsynced bytes is known, and asking again is no use.
+    /// Makes content and size durable. After an error nothing about unsynced bytes is known, and asking again is no
+    /// use.
     func sync() throws(FileError)
     func truncate(to size: Int) throws(FileError)
     func size() throws(FileError) -> Int

@@ -6,15 +6,13 @@ struct SizeTests {
     private static let functionLimit = 70
     private static let fileLimit = 700
 
-    /// Targets that were not formatted yet. Only ever gets shorter.
-    private static let unformatted: Set<String> = [
-        "APIServer", "Client", "ControlLoop", "Gateway", "Journal", "Node", "Reconcilers", "Seams", "Simulation", "Store", "espalier",
-        "Apply", "ClientTests", "EspalierTests", "GatewayTests", "JournalTests", "StoreTests", "Admission", "AdmissionTests",
-    ]
+    /// Targets whose lines are within the limit. Only ever gets longer, until it is all of them.
+    private static let formatted = ["Documents", "DocumentsTests", "Fuzz", "Seams", "TidyTests"]
 
     @Test("lines have at most 120 characters")
     func lines() {
-        for file in SourceTree.swiftFiles where Self.unformatted.isDisjoint(with: file.path.split(separator: "/").map(String.init)) {
+        for file in SourceTree.swiftFiles
+        where Self.formatted.contains(file.target) && !file.path.contains("/Apply/") {
             for (number, line) in file.lines.enumerated()
             where line.utf8.count > Self.lineLimit && line.count > Self.lineLimit {
                 Issue.record("\(file.path):\(number + 1): \(line.count) characters; break the line")
