@@ -94,7 +94,6 @@ extension Keyspace {
 /// Somebody waiting for the disk.
 struct DurabilityWaiter: Sendable {
     let revision: Revision
-    let continuation: CheckedContinuation<Result<Void, StoreError>, Never>
-
-    func resume(_ result: Result<Void, StoreError>) { continuation.resume(returning: result) }
+    /// Called once, on the thread that learned the result. Must not block and not call back into the store.
+    let resume: @Sendable (Result<Void, StoreError>) -> Void
 }

@@ -38,6 +38,9 @@ package final class Keyspace: Sendable {
         self.recoveryNote = recoveryNote
     }
 
+    /// Whether writes are taken: false once the disk failed or filled up, until a restart.
+    package var isWritable: Bool { state.withLock { $0.refusal == nil } }
+
     // MARK: Reading
 
     package var sequencedRevision: Revision { state.withLock { $0.history.last } }
@@ -80,10 +83,20 @@ package final class Keyspace: Sendable {
     package func waitDurable(_ revision: Revision) async throws(StoreError) {
         if configuration.committing == .inline { flush() }
         let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
-            let waiter = DurabilityWaiter(revision: revision, continuation: continuation)
-            if let known = state.withLock({ $0.await(waiter) }) { waiter.resume(known) }
+            register(DurabilityWaiter(revision: revision) { continuation.resume(returning: $0) })
         }
         try result.get()
+    }
+
+    /// As `waitDurable`, for callers that must not suspend: `body` is called once, on the committing thread or before this
+    /// returns. It must not block and not call back into the store.
+    package func whenDurable(_ revision: Revision, _ body: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
+        if configuration.committing == .inline { flush() }
+        register(DurabilityWaiter(revision: revision, resume: body))
+    }
+
+    private func register(_ waiter: DurabilityWaiter) {
+        if let known = state.withLock({ $0.await(waiter) }) { waiter.resume(known) }
     }
 
     /// Makes everything sequenced durable on the calling thread: for stores that commit inline.

@@ -12,7 +12,7 @@ struct Espalier: AsyncParsableCommand {
         abstract: "A self-hosted cloud platform in one binary: declare a Landscape, and it runs, is reachable, and rolls out.",
         subcommands: [
             ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self, LogsCommand.self,
-            RolloutCommand.self, StatusCommand.self, VersionCommand.self, GatewayCommand.self,
+            RolloutCommand.self, StatusCommand.self, ServeCommand.self, GatewayCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

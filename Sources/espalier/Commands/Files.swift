@@ -9,6 +9,13 @@ enum Files {
     /// Most bytes a manifest may have. Bound to what one request can carry many times over, not to the machine's memory.
     private static let maximumBytes = 64 * 1024 * 1024
 
+    /// Where the process was started; `.` where that is gone.
+    static var workingDirectory: String {
+        guard let path = getcwd(nil, 0) else { return "." }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// The whole content of a file; `-` is standard input.
     static func read(_ path: String) throws -> [UInt8] {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)

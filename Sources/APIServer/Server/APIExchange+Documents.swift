@@ -1,0 +1,98 @@
+internal import Documents
+internal import NIOCore
+internal import NIOHTTP1
+internal import Store
+
+/// What the server says about itself.
+extension APIExchange {
+    func runDocument() throws(APIError) {
+        let documents = pipeline.documents
+        switch target.route {
+        case .version: answer(.ok, Self.version)
+        case .health(let kind, let check): health(kind, check)
+        case .coreVersions: try discovery(core: true, documents)
+        case .groups: try discovery(core: false, documents)
+        case .group(let name):
+            guard let group = documents.discovery.groupDocument(name) else { return notFound() }
+            try answerNegotiated(group)
+        case .resources(let group, let version):
+            guard let list = documents.discovery.resources(group: group, version: version) else { return notFound() }
+            try answerNegotiated(list)
+        case .openAPIIndex: send(documents.openAPIIndex, isImmutable: false)
+        case .openAPIDocument(let name):
+            guard let document = documents.openAPI(name) else { return notFound() }
+            send(document, isImmutable: query.has("hash"))
+        case .metrics: plain(.ok, metrics)
+        case .openAPIVersion2, .unknown, .resource: notFound()
+        }
+    }
+
+    static let version: JSON = [
+        "major": "1", "minor": "32", "gitVersion": "v1.32.0+espalier", "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
+        "goVersion": "", "compiler": "swift", "platform": "linux/amd64",
+    ]
+
+    private func answerNegotiated(_ json: JSON) throws(APIError) {
+        representation = try Representation.negotiate(accept: header("Accept"))
+        answer(.ok, json)
+    }
+
+    private func discovery(core: Bool, _ documents: CatalogueDocuments) throws(APIError) {
+        representation = try Representation.negotiate(accept: header("Accept"), discovery: true)
+        guard case .discovery(let version) = representation.form else {
+            return answer(.ok, core ? documents.discovery.coreVersions : documents.discovery.groups)
+        }
+        let encoded = documents.aggregated(core: core, version: version)
+        var headers: HTTPHeaders = [
+            "Cache-Control": "public", "ETag": "\"\(encoded.tag)\"", "Vary": "Accept",
+        ]
+        if header("If-None-Match") == "\"\(encoded.tag)\"" { return response.send(.notModified, headers, ByteBuffer()) }
+        headers.add(name: "Content-Type", value: "application/json;g=apidiscovery.k8s.io;v=\(version);as=APIGroupDiscoveryList")
+        response.send(.ok, headers, body(encoded))
+    }
+
+    private func send(_ encoded: CatalogueDocuments.Encoded, isImmutable: Bool) {
+        var headers: HTTPHeaders = [
+            "Cache-Control": isImmutable ? "public, immutable" : "no-cache, private", "ETag": "\"\(encoded.tag)\"",
+            "Vary": "Accept",
+        ]
+        if header("If-None-Match") == "\"\(encoded.tag)\"" { return response.send(.notModified, headers, ByteBuffer()) }
+        headers.add(name: "Content-Type", value: "application/json")
+        response.send(.ok, headers, ByteBuffer(bytes: encoded.bytes))
+    }
+
+    private func body(_ encoded: CatalogueDocuments.Encoded) -> ByteBuffer {
+        guard isPretty, let json = try? JSONParser.parse(encoded.bytes, maximumBytes: .max) else {  // we encoded it
+            return ByteBuffer(bytes: encoded.bytes)
+        }
+        return ByteBuffer(string: json.text(indent: true))
+    }
+
+    /// `/healthz` and `/livez` say that the process lives; `/readyz` that every part of it does its work.
+    private func health(_ kind: String, _ check: String?) {
+        var results: [(name: String, isGood: Bool)] = [("ping", true)]
+        if kind == "readyz" { results += handler.checkResults }
+        if let check {
+            guard let found = results.first(where: { $0.name == check }) else { return notFound() }
+            results = [found]
+        }
+        let failed = results.filter { !$0.isGood }
+        if failed.isEmpty, !query.has("verbose") { return plain(.ok, "ok") }
+        var text = results.map { "[\($0.isGood ? "+" : "-")]\($0.name) \($0.isGood ? "ok" : "failed")\n" }.joined()
+        text += "\(kind) check \(failed.isEmpty ? "passed" : "failed")\n"
+        plain(failed.isEmpty ? .ok : .serviceUnavailable, text)
+    }
+
+    private var metrics: String {
+        let store = pipeline.store
+        return """
+            # TYPE espalier_store_revision gauge
+            espalier_store_revision{state="sequenced"} \(store.sequencedRevision)
+            espalier_store_revision{state="durable"} \(store.durableRevision)
+            espalier_store_revision{state="compacted"} \(store.compactedRevision)
+            # TYPE espalier_store_documents gauge
+            espalier_store_documents \(store.snapshot(.durable).count(prefix: []))
+
+            """
+    }
+}

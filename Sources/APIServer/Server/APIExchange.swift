@@ -1,0 +1,212 @@
+internal import Documents
+internal import NIOCore
+internal import NIOHTTP1
+internal import Store
+
+/// One request and its answer. Belongs to the event loop of its connection.
+final class APIExchange {
+    let handler: APIRequestHandler
+    let request: HTTPRequest
+    let identity: Identity
+    let target: RequestTarget
+    let response: ResponseWriter
+    var representation = Representation()
+    var warnings: [String] = []
+
+    init(
+        _ handler: APIRequestHandler, _ request: HTTPRequest, _ identity: Identity, _ target: RequestTarget,
+        _ response: ResponseWriter
+    ) {
+        self.handler = handler
+        self.request = request
+        self.identity = identity
+        self.target = target
+        self.response = response
+        isPretty = Self.isPretty(request, target)
+    }
+
+    let isPretty: Bool
+    var pipeline: APIPipeline { handler.pipeline }
+    var query: Query { target.query }
+
+    func header(_ name: String) -> String { request.headers[name].joined(separator: ",") }
+
+    /// People read with curl and browsers; programs ask for nothing.
+    private static func isPretty(_ request: HTTPRequest, _ target: RequestTarget) -> Bool {
+        if target.query.has("pretty") { return target.query.flag("pretty") }
+        let agent = request.headers.first(name: "User-Agent") ?? ""
+        return agent.hasPrefix("curl/") || agent.hasPrefix("Wget") || agent.hasPrefix("Mozilla/5.0")
+    }
+
+    // MARK: Routing
+
+    func run() throws(APIError) {
+        if case .resource(let path) = target.route { return try runResource(path) }
+        try authorize(AccessRequest(identity: identity, verb: request.method.rawValue.lowercased(), path: target.path))
+        guard request.method == .GET || request.method == .HEAD else { throw Self.methodNotAllowed }
+        try runDocument()
+    }
+
+    func authorize(_ access: AccessRequest) throws(APIError) {
+        if !handler.authorizer.allows(access) { throw access.refusal }
+    }
+
+    static let methodNotAllowed = APIError(
+        code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
+
+    private func runResource(_ path: ResourcePath) throws(APIError) {
+        guard let resource = pipeline.catalogue.resource(group: path.group, version: path.version, resource: path.resource),
+            path.namespace == nil || resource.isNamespaced
+        else { return notFound() }
+        let isWatch = query.flag("watch")
+        let verb: String
+        switch (request.method, path.name) {
+        case (.GET, nil), (.HEAD, nil): verb = isWatch ? "watch" : "list"
+        case (.GET, _), (.HEAD, _): verb = isWatch && path.subresource == nil ? "watch" : "get"
+        case (.POST, _): verb = "create"
+        case (.PUT, _): verb = "update"
+        case (.PATCH, _): verb = "patch"
+        case (.DELETE, nil): verb = "deletecollection"
+        case (.DELETE, _): verb = "delete"
+        default: throw Self.methodNotAllowed
+        }
+        var access = AccessRequest(identity: identity, verb: verb, resource: resource.groupResource, path: target.path)
+        access.namespace = path.namespace ?? (resource.groupResource == WellKnown.namespaces ? path.name ?? "" : "")
+        access.name = path.name ?? ""
+        access.subresource = path.subresource ?? ""
+        try authorize(access)
+        if ReviewKinds.isReview(resource.groupResource) { return try runReview(resource) }
+        if resource.isNamespaced, path.namespace == nil, path.name != nil || verb == "create" { return notFound() }
+        try run(verb, resource, path)
+    }
+
+    private func run(_ verb: String, _ resource: ServedResource, _ path: ResourcePath) throws(APIError) {
+        if let subresource = path.subresource { return try runSubresource(verb, subresource, resource, path) }
+        guard resource.definition.verbs.contains(verb) else { throw Self.methodNotAllowed }
+        switch verb {
+        case "list": try list(resource, path)
+        case "watch": try watch(resource, path)
+        case "get": try get(resource, key(resource, path))
+        case "create":
+            if path.name != nil { throw Self.methodNotAllowed }
+            try create(resource, path)
+        case "update": try update(resource, try named(resource, path), subresource: nil)
+        case "patch": try patch(resource, try named(resource, path), subresource: nil)
+        case "delete": try delete(resource, key(resource, path))
+        case "deletecollection": try deleteCollection(resource, path)
+        default: throw Self.methodNotAllowed
+        }
+    }
+
+    private func runSubresource(
+        _ verb: String, _ subresource: String, _ resource: ServedResource, _ path: ResourcePath
+    ) throws(APIError) {
+        let key = try named(resource, path)
+        switch subresource {
+        case "status" where resource.version.hasStatus:
+            switch verb {
+            case "get": try get(resource, key)
+            case "update": try update(resource, key, subresource: "status")
+            case "patch": try patch(resource, key, subresource: "status")
+            default: throw Self.notSupported(verb, resource)
+            }
+        case "scale":
+            guard let scale = resource.version.scale else { return notFound() }
+            try runScale(verb, scale, resource, key)
+        case "finalize" where resource.groupResource == WellKnown.namespaces && verb == "update":
+            try update(resource, key, subresource: nil)
+        case "log" where resource.groupResource == WellKnown.pods && verb == "get": try runLog(key)
+        case "exec", "attach", "portforward", "proxy":
+            guard resource.groupResource == WellKnown.pods else { return notFound() }
+            throw APIError(
+                code: 501, reason: .methodNotAllowed,
+                message: "pods/\(subresource) is not implemented yet; read the log with pods/log")
+        default: notFound()
+        }
+    }
+
+    static func notSupported(_ verb: String, _ resource: ServedResource) -> APIError {
+        APIError(
+            code: 405, reason: .methodNotAllowed,
+            message: "\(verb) is not supported on resources of kind \"\(resource.groupResource)\"",
+            group: resource.kind.group, kind: resource.definition.plural)
+    }
+
+    private func key(_ resource: ServedResource, _ path: ResourcePath) -> ObjectKey {
+        resource.key(namespace: path.namespace ?? "", name: path.name ?? "")
+    }
+
+    private func named(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) -> ObjectKey {
+        guard path.name != nil else { throw .badRequest("name must be provided") }
+        return key(resource, path)
+    }
+
+    // MARK: Answering
+
+    func headers(_ contentType: String) -> HTTPHeaders {
+        var headers: HTTPHeaders = ["Cache-Control": "no-cache, private", "Content-Type": contentType]
+        for warning in warnings.prefix(64) {
+            let text = warning.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: " ")
+            headers.add(name: "Warning", value: "299 - \"\(text)\"")
+        }
+        return headers
+    }
+
+    func answer(_ status: HTTPResponseStatus, _ json: JSON) {
+        switch representation.encoding {
+        case .yaml:
+            response.send(status, headers("application/yaml"), ByteBuffer(string: YAMLWriter.text(json)))
+        case .json:
+            let body = isPretty ? ByteBuffer(string: json.text(indent: true)) : ByteBuffer(bytes: json.encoded)
+            response.send(status, headers("application/json"), body)
+        }
+    }
+
+    /// Bytes that are JSON already go out as they are, unless somebody wants them otherwise.
+    func answer(_ status: HTTPResponseStatus, bytes: [UInt8]) throws(APIError) {
+        if representation.encoding == .json, !isPretty {
+            return response.send(status, headers("application/json"), ByteBuffer(bytes: bytes))
+        }
+        guard let json = try? JSONParser.parse(bytes, maximumBytes: .max) else {
+            throw APIPipeline.internalError("a stored document cannot be read")
+        }
+        answer(status, json)
+    }
+
+    func plain(_ status: HTTPResponseStatus, _ text: String) {
+        var headers = headers("text/plain; charset=utf-8")
+        headers.replaceOrAdd(name: "X-Content-Type-Options", value: "nosniff")
+        response.send(status, headers, ByteBuffer(string: text))
+    }
+
+    func notFound() { plain(.notFound, "404 page not found\n") }
+
+    func refuse(_ error: APIError) {
+        representation.encoding = .json
+        var headers = headers("application/json")
+        if error.retryAfterSeconds > 0 { headers.replaceOrAdd(name: "Retry-After", value: String(error.retryAfterSeconds)) }
+        let body = isPretty ? ByteBuffer(string: error.status.text(indent: true)) : ByteBuffer(bytes: error.status.encoded)
+        response.send(HTTPResponseStatus(statusCode: error.code), headers, body)
+    }
+
+    /// Runs `body` on the event loop once `revision` cannot be lost any more; refuses where it never will be known.
+    func whenDurable(_ revision: Revision?, _ body: @escaping (APIExchange) throws(APIError) -> Void) {
+        guard let revision, revision > pipeline.store.durableRevision else { return finish(.success(()), body) }
+        let bound = NIOLoopBound((self, body), eventLoop: response.eventLoop)
+        pipeline.store.whenDurable(revision) { result in
+            bound.eventLoop.execute {
+                let (exchange, body) = bound.value
+                exchange.finish(result, body)
+            }
+        }
+    }
+
+    private func finish(_ result: Result<Void, StoreError>, _ body: (APIExchange) throws(APIError) -> Void) {
+        do throws(APIError) {
+            if case .failure(let error) = result { throw APIError(error) }
+            try body(self)
+        } catch {
+            refuse(error)
+        }
+    }
+}

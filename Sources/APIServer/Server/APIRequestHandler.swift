@@ -1,0 +1,54 @@
+package import Documents
+internal import NIOCore
+package import NIOHTTP1
+internal import Synchronization
+
+/// Carries requests from the wire to the pipeline and answers back: who asks, what for, in which shape. Called on the
+/// event loops; all work on a request happens on the loop of its connection.
+package final class APIRequestHandler: HTTPRequestHandler {
+    let pipeline: APIPipeline
+    let authorizer: any Authorizer
+    private let credentials: Credentials
+    private let logs = Mutex<(any PodLogSource)?>(nil)
+    private let checks = Mutex<[String: @Sendable () -> Bool]>([:])
+
+    package init(pipeline: APIPipeline, credentials: Credentials, authorizer: any Authorizer = AdministratorAuthorizer()) {
+        self.pipeline = pipeline
+        self.credentials = credentials
+        self.authorizer = authorizer
+    }
+
+    /// Where `pods/log` reads from; until it is set, logs are answered with 503.
+    package func setLogSource(_ source: any PodLogSource) { logs.withLock { $0 = source } }
+
+    var logSource: (any PodLogSource)? { logs.withLock { $0 } }
+
+    /// Adds a check that `/readyz` waits for.
+    package func addCheck(_ name: String, _ check: @escaping @Sendable () -> Bool) {
+        checks.withLock { $0[name] = check }
+    }
+
+    /// The checks with their results, by name.
+    var checkResults: [(name: String, isGood: Bool)] {
+        checks.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value()) }
+    }
+
+    package func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError> {
+        let path = head.uri.prefix { $0 != "?" }
+        return credentials.identity(authorization: head.headers.first(name: "Authorization"), path: String(path))
+    }
+
+    package func handle(_ request: HTTPRequest, from identity: Identity, response: ResponseWriter) {
+        do throws(APIError) {
+            let target = try RequestTarget(parsing: Array(request.target.utf8))
+            let exchange = APIExchange(self, request, identity, target, response)
+            do throws(APIError) {
+                try exchange.run()
+            } catch {
+                exchange.refuse(error)
+            }
+        } catch {
+            response.send(error)
+        }
+    }
+}

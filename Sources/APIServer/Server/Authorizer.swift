@@ -1,0 +1,97 @@
+package import Documents
+internal import NIOHTTP1
+
+/// What somebody wants to do, in the words of Kubernetes: the one question every request is turned into before it is
+/// looked at any further.
+package struct AccessRequest: Sendable, Equatable {
+    package var identity: Identity
+    package var verb: String
+    /// Empty for paths that are no resource.
+    package var resource: GroupResource?
+    package var subresource = ""
+    package var namespace = ""
+    package var name = ""
+    package var path = ""
+
+    package init(identity: Identity, verb: String, resource: GroupResource? = nil, path: String = "") {
+        self.identity = identity
+        self.verb = verb
+        self.resource = resource
+        self.path = path
+    }
+}
+
+/// Decides who may do what. Whatever no rule allows is denied.
+package protocol Authorizer: Sendable {
+    func allows(_ request: AccessRequest) -> Bool
+}
+
+/// Lets administrators do everything, others read who they are and whether the server is well, and nothing else.
+package struct AdministratorAuthorizer: Authorizer {
+    package init() {}
+
+    package func allows(_ request: AccessRequest) -> Bool {
+        if request.identity.groups.contains("system:masters") { return true }
+        if request.resource == nil, request.verb == "get" { return Credentials.isPublic(path: request.path) }
+        return false
+    }
+}
+
+extension AccessRequest {
+    /// The refusal, worded as upstream words it.
+    package var refusal: APIError {
+        guard let resource else {
+            return APIError(
+                code: 403, reason: .forbidden,
+                message: "forbidden: User \"\(identity.user)\" cannot \(verb) path \"\(path)\"")
+        }
+        var what = "resource \"\(resource.resource)\(subresource.isEmpty ? "" : "/\(subresource)")\""
+        what += " in API group \"\(resource.group)\""
+        what += namespace.isEmpty ? " at the cluster scope" : " in the namespace \"\(namespace)\""
+        let subject = name.isEmpty ? resource.description : "\(resource) \"\(name)\""
+        return APIError(
+            code: 403, reason: .forbidden,
+            message: "\(subject) is forbidden: User \"\(identity.user)\" cannot \(verb) \(what)", name: name,
+            group: resource.group, kind: resource.resource)
+    }
+}
+
+/// Who may enter: bearer tokens and whom they belong to.
+package struct Credentials: Sendable {
+    private let tokens: [(token: [UInt8], identity: Identity)]
+
+    /// `administratorToken` is that of the kubeconfig.
+    package init(administratorToken: String) {
+        let administrator = Identity(user: "admin", uid: "admin", groups: ["system:masters", "system:authenticated"])
+        tokens = [(Array(administratorToken.utf8), administrator)]
+    }
+
+    package static let anonymous = Identity(user: "system:anonymous", groups: ["system:unauthenticated"])
+
+    /// Answered without credentials, because whoever asks needs to know before it has any.
+    package static func isPublic(path: String) -> Bool {
+        ["/healthz", "/livez", "/readyz", "/version"].contains { path == $0 || path.hasPrefix("\($0)/") }
+    }
+
+    static let refusal = APIError(code: 401, reason: .unauthorized, message: "Unauthorized")
+
+    /// `authorization` is the header; `nil` where there is none.
+    func identity(authorization: String?, path: String) -> Result<Identity, APIError> {
+        guard let authorization else {
+            return Self.isPublic(path: path) ? .success(Self.anonymous) : .failure(Self.refusal)
+        }
+        let parts = authorization.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return .failure(Self.refusal) }
+        let presented = Array(parts[1].utf8)
+        for (token, identity) in tokens where Self.isSame(token, presented) { return .success(identity) }
+        return .failure(Self.refusal)
+    }
+
+    /// Takes the same time whatever the difference, so that a token cannot be guessed byte by byte.
+    private static func isSame(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left.count == right.count, !left.isEmpty else { return false }
+        var difference: UInt8 = 0
+        for (a, b) in zip(left, right) { difference |= a ^ b }
+        return difference == 0
+    }
+}
