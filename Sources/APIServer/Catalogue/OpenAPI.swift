@@ -110,7 +110,7 @@ package struct OpenAPI: Sendable {
         properties["apiVersion"] = ["type": "string", "description": .string(MetaSchemas.apiVersionText)]
         properties["kind"] = ["type": "string", "description": .string(MetaSchemas.kindText)]
         properties["metadata"] = [
-            "description": "Standard object's metadata.", "allOf": [["$ref": .string("#/components/schemas/\(MetaSchemas.objectMetaName)")]],
+            "description": .string(MetaSchemas.metadataText), "allOf": [["$ref": .string("#/components/schemas/\(MetaSchemas.objectMetaName)")]],
             "default": [:],
         ]
         properties.sort()
@@ -165,6 +165,11 @@ enum MetaSchemas {
         Kind is a string value representing the REST resource this object represents. Servers may infer this from the \
         endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: \
         https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+        """
+
+    static let metadataText = """
+        Standard object's metadata. More info: \
+        https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
         """
 
     static let all: [(String, JSON)] = [
