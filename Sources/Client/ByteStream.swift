@@ -2,9 +2,9 @@ package import Documents
 internal import NIOCore
 internal import Synchronization
 
-/// The body of an answer that is still arriving: a watch, a log that is followed. Filled on the connection's event loop,
-/// emptied by one reader. Holds at most `ClientLimits.streamedBytes` and one read; beyond that the connection stops
-/// reading until the reader catches up, so that a slow reader slows the server and costs no memory.
+/// The body of an answer that is still arriving: a watch, a log that is followed. Filled on the connection's event
+/// loop, emptied by one reader. Holds at most `ClientLimits.streamedBytes` and one read; beyond that the connection
+/// stops reading until the reader catches up, so that a slow reader slows the server and costs no memory.
 package final class ByteStream: Sendable {
     private struct State {
         var bytes: [UInt8] = []

@@ -1,9 +1,10 @@
 package import Documents
 
-/// The verbs of a Kubernetes API. Loops and agents read and write through this and nothing else, so that the same code
-/// runs inside the server, against a remote cluster, and under simulation.
+/// The verbs of a Kubernetes API. Loops and agents read and write through this and nothing else, so that the same
+/// code runs inside the server, against a remote cluster, and under simulation.
 ///
-/// Documents are addressed by `ObjectKey`; the version is the one the server stores. Every write names its field manager.
+/// Documents are addressed by `ObjectKey`; the version is the one the server stores. Every write names its field
+/// manager.
 package protocol Client: Sendable {
     /// The resource that holds documents of `kind`, from discovery. Fails with `notFound` for an unknown kind.
     func resource(for kind: GroupVersionKind) async throws(APIError) -> ResourceInformation
@@ -20,14 +21,16 @@ package protocol Client: Sendable {
     func create(_ document: Document, options: WriteOptions) async throws(APIError) -> Document
 
     /// Replaces a document. A `resourceVersion` in it makes the write conditional.
-    func update(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError) -> Document
+    func update(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError)
+        -> Document
 
     func patch(
         _ key: ObjectKey, _ patch: Patch, subresource: Subresource?, options: WriteOptions
     ) async throws(APIError) -> Document
 
     /// Server-side apply: `document` is the whole intent of the field manager in `options`; creates what is missing.
-    func apply(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError) -> Document
+    func apply(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError)
+        -> Document
 
     /// Asks for deletion. Finalizers can delay it; a missing document fails with `notFound`.
     func delete(_ key: ObjectKey, options: DeleteOptions) async throws(APIError)
@@ -98,7 +101,9 @@ package struct WriteOptions: Sendable {
 
 /// Which document is deleted, and what becomes of those it owns.
 package struct DeleteOptions: Sendable {
-    package enum Propagation: String, Sendable { case background = "Background", foreground = "Foreground", orphan = "Orphan" }
+    package enum Propagation: String, Sendable {
+        case background = "Background", foreground = "Foreground", orphan = "Orphan"
+    }
     /// The write fails with `conflict` unless the document still has this UID.
     package var uid: String?
     package var resourceVersion: String?

@@ -29,7 +29,8 @@ extension HTTPClient {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
                 result.unicodeScalars.append(Unicode.Scalar(byte))
             default:
                 let digits = String(byte, radix: 16, uppercase: true)
@@ -73,7 +74,8 @@ extension HTTPClient {
             for entry in found {
                 let information = entry.information
                 discovered[
-                    GroupVersionKind(group: information.resource.group, version: information.version, kind: information.kind)
+                    GroupVersionKind(
+                        group: information.resource.group, version: information.version, kind: information.kind)
                 ] = information
             }
         }

@@ -7,7 +7,8 @@ extension HTTPClient: Client {
         try await discover()
         if let known = discovered.withLock({ $0[kind] }) { return known }
         throw APIError(
-            code: 404, reason: .notFound, message: "no matches for kind \"\(kind.kind)\" in version \"\(kind.apiVersion)\"",
+            code: 404, reason: .notFound,
+            message: "no matches for kind \"\(kind.kind)\" in version \"\(kind.apiVersion)\"",
             group: kind.group, kind: kind.kind)
     }
 

@@ -28,7 +28,8 @@ package struct Endpoint: Sendable {
     }
 }
 
-/// Speaks HTTP/1.1 over TLS to any Kubernetes API. Keeps connections for reuse; every answer has a bound in size and time.
+/// Speaks HTTP/1.1 over TLS to any Kubernetes API. Keeps connections for reuse; every answer has a bound in size and
+/// time.
 package final class HTTPClient: Sendable {
     package let endpoint: Endpoint
     private let tls: NIOSSLContext
@@ -63,7 +64,8 @@ package final class HTTPClient: Sendable {
 
     /// One request with a whole answer, whatever its status. `target` is the path with its query, percent-encoded.
     package func request(
-        _ method: String, _ target: String, contentType: String = "application/json", accept: String = "application/json",
+        _ method: String, _ target: String, contentType: String = "application/json",
+        accept: String = "application/json",
         body: [UInt8]? = nil
     ) async throws(APIError) -> (status: Int, contentType: String, body: [UInt8]) {
         let request = makeRequest(method, target, contentType, accept, body)
@@ -110,7 +112,9 @@ package final class HTTPClient: Sendable {
         return try await send(request, streams: streams, on: try await connect())
     }
 
-    private func send(_ request: HTTPRequest, streams: Bool, on channel: any Channel) async throws(APIError) -> HTTPAnswer {
+    private func send(_ request: HTTPRequest, streams: Bool, on channel: any Channel) async throws(APIError)
+        -> HTTPAnswer
+    {
         let promise = channel.eventLoop.makePromise(of: HTTPAnswer.self)
         let host = endpoint.port == 443 ? endpoint.host : "\(endpoint.host):\(endpoint.port)"
         channel.eventLoop.execute {
@@ -142,9 +146,10 @@ package final class HTTPClient: Sendable {
                         let pipeline = channel.pipeline.syncOperations
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name))
                         try pipeline.addHTTPClientHandlers()
-                        try pipeline.addHandler(ExchangeHandler { [weak self, weak channel] isReusable in
-                            if isReusable, let channel { self?.keep(channel) }
-                        })
+                        try pipeline.addHandler(
+                            ExchangeHandler { [weak self, weak channel] isReusable in
+                                if isReusable, let channel { self?.keep(channel) }
+                            })
                     }
                 }
                 .connect(host: endpoint.host, port: endpoint.port).get()

@@ -44,7 +44,9 @@ final class ExchangeHandler: ChannelInboundHandler {
     init(onIdle: @escaping (_ isReusable: Bool) -> Void) { self.onIdle = onIdle }
 
     /// Sends a request. With `streams`, a successful answer's body arrives as a stream; any other body is collected.
-    func start(_ request: HTTPRequest, host: String, streams: Bool, promise: EventLoopPromise<HTTPAnswer>, channel: any Channel) {
+    func start(
+        _ request: HTTPRequest, host: String, streams: Bool, promise: EventLoopPromise<HTTPAnswer>, channel: any Channel
+    ) {
         precondition(exchange == nil, "a connection carries one exchange at a time")
         sawBytes = false
         exchange = Exchange(streams: streams, promise: promise)
@@ -54,7 +56,9 @@ final class ExchangeHandler: ChannelInboundHandler {
         for (name, value) in request.headers { head.headers.add(name: name, value: value) }
         if let body = request.body { head.headers.add(name: "Content-Length", value: String(body.count)) }
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
-        if let body = request.body { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
+        if let body = request.body {
+            channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
+        }
         channel.writeAndFlush(HTTPClientRequestPart.end(nil)).whenFailure { error in
             channel.close(promise: nil)
             _ = error  // the close fails the exchange, with what the server said if it said something
@@ -95,7 +99,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         if let stream = done.stream {
             stream.finish(.success(()))
         } else {
-            done.promise.succeed(HTTPAnswer(status: Int(head.status.code), headers: head.headers, body: .whole(done.bytes)))
+            done.promise.succeed(
+                HTTPAnswer(status: Int(head.status.code), headers: head.headers, body: .whole(done.bytes)))
         }
         let isReusable = head.isKeepAlive && context.channel.isActive
         if !isReusable { context.close(promise: nil) }

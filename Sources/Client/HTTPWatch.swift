@@ -62,7 +62,9 @@ final class HTTPWatch: WatchStream {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isReady = state.withLock { state in
-                    if state.wasSignalled || state.isCancelled || state.failure != nil || Task.isCancelled { return true }
+                    if state.wasSignalled || state.isCancelled || state.failure != nil || Task.isCancelled {
+                        return true
+                    }
                     state.waiter = continuation
                     return false
                 }
@@ -85,8 +87,10 @@ final class HTTPWatch: WatchStream {
     /// Opens a stream for every source that has none. A server that cannot be reached is tried again at the next wait.
     private func resumeStreams() async {
         let missing = state.withLock { state in
-            state.isCancelled ? [] : state.sources.filter { $0.stream == nil }
-                .map { ($0.resource, $0.path, $0.revision, $0.pauses) }
+            state.isCancelled
+                ? []
+                : state.sources.filter { $0.stream == nil }
+                    .map { ($0.resource, $0.path, $0.revision, $0.pauses) }
         }
         if missing.contains(where: \.3) { try? await SystemClock().sleep(for: ClientLimits.watchPause) }
         for (resource, path, revision, _) in missing {
@@ -97,7 +101,9 @@ final class HTTPWatch: WatchStream {
             do throws(APIError) {
                 let stream = try await client.stream(path + query)
                 let isWanted = state.withLock { state in
-                    guard let position = state.sources.firstIndex(where: { $0.resource == resource }) else { return false }
+                    guard let position = state.sources.firstIndex(where: { $0.resource == resource }) else {
+                        return false
+                    }
                     state.sources[position].stream = stream
                     return !state.isCancelled
                 }
@@ -157,7 +163,8 @@ final class HTTPWatch: WatchStream {
     }
 
     private static func decode(_ line: ArraySlice<UInt8>, _ source: inout Source) throws(APIError) -> WatchEvent? {
-        guard let json = try? JSONParser.parse(line, maximumBytes: ClientLimits.eventBytes), let object = json["object"] else {
+        guard let json = try? JSONParser.parse(line, maximumBytes: ClientLimits.eventBytes), let object = json["object"]
+        else {
             throw APIError.badRequest("expected a watch event as JSON, found something else")
         }
         let type = json["type"]?.stringValue ?? ""

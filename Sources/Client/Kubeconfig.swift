@@ -26,7 +26,8 @@ package enum Kubeconfig {
         endpoint.clientKey = try material("client-key", user, file, readFile)
         endpoint.bearerToken = user["token"]?.stringValue
         for plugin in ["exec", "auth-provider"] where user[plugin] != nil {
-            throw APIError.badRequest("\(file): users of kind \(plugin) are not supported; use a token or a client certificate")
+            throw APIError.badRequest(
+                "\(file): users of kind \(plugin) are not supported; use a token or a client certificate")
         }
         return endpoint
     }
@@ -35,7 +36,8 @@ package enum Kubeconfig {
         let entries = config[list]?.arrayValue ?? []
         if let found = entries.first(where: { $0["name"]?.stringValue == name }) { return found }
         let names = entries.compactMap { $0["name"]?.stringValue }.joined(separator: ", ")
-        throw APIError.badRequest("\(file): expected \"\(name)\" among \(list), found \(names.isEmpty ? "none" : names)")
+        throw APIError.badRequest(
+            "\(file): expected \"\(name)\" among \(list), found \(names.isEmpty ? "none" : names)")
     }
 
     private static func server(_ url: String, _ file: String) throws(APIError) -> Endpoint {

@@ -6,8 +6,8 @@ import Simulation
 import Store
 import Testing
 
-/// Server-side apply through the whole pipeline: admission, defaults, status, revisions. What is expected was recorded from
-/// a real API server (golden transcripts 06, 24 and 34).
+/// Server-side apply through the whole pipeline: admission, defaults, status, revisions. What is expected was
+/// recorded from a real API server (golden transcripts 06, 24 and 34).
 @Suite struct ApplyTests {
     private static let widgets = GroupResource(group: "example.com", resource: "widgets")
 
@@ -104,13 +104,15 @@ import Testing
             try widget("spec: {color: Red}\nstatus: {phase: Bad}"), subresource: nil, options: options("m1"))
         #expect(made["status"] == nil)
         let after = try await client.apply(
-            try widget("spec: {color: Blue}\nstatus: {phase: Good, replicas: 2}"), subresource: .status, options: options("m3"))
+            try widget("spec: {color: Blue}\nstatus: {phase: Good, replicas: 2}"), subresource: .status,
+            options: options("m3"))
         #expect(after.spec["color"] == "Red")
         #expect(after.status == ["phase": "Good", "replicas": 2])
         #expect(after.generation == 1)
-        #expect(owners(after) == [
-            #"m1 Apply {"f:spec":{"f:color":{}}}"#, #"m3 Apply status {"f:status":{"f:phase":{},"f:replicas":{}}}"#,
-        ])
+        #expect(
+            owners(after) == [
+                #"m1 Apply {"f:spec":{"f:color":{}}}"#, #"m3 Apply status {"f:status":{"f:phase":{},"f:replicas":{}}}"#,
+            ])
         let again = try await client.apply(
             try widget("status: {phase: Good, replicas: 2}"), subresource: .status, options: options("m3"))
         #expect(again == after)
@@ -119,14 +121,16 @@ import Testing
     @Test func mainWritesKeepTheStatusAndItsOwners() async throws {
         let client = try await plane().client
         _ = try await client.apply(try widget("spec: {color: Red}"), subresource: nil, options: options("m1"))
-        let before = try await client.apply(try widget("status: {phase: Good}"), subresource: .status, options: options("m3"))
+        let before = try await client.apply(
+            try widget("status: {phase: Good}"), subresource: .status, options: options("m3"))
         let key = ObjectKey(Self.widgets, namespace: "default", name: "alpha")
         let after = try await client.patch(
             key, .merge(["spec": ["size": 8], "status": ["phase": "Bad"]]), subresource: nil, options: options("p"))
         #expect(after.status == ["phase": "Good"])
         #expect(owners(after).contains(#"m3 Apply status {"f:status":{"f:phase":{}}}"#))
         #expect(owners(after).contains(#"p Update {"f:spec":{"f:size":{}}}"#))
-        let none = try await client.patch(key, .merge(["status": ["phase": "Bad"]]), subresource: nil, options: options("p"))
+        let none = try await client.patch(
+            key, .merge(["status": ["phase": "Bad"]]), subresource: nil, options: options("p"))
         #expect(none.resourceVersion == after.resourceVersion)
         #expect(before.resourceVersion != after.resourceVersion)
     }
@@ -136,7 +140,9 @@ import Testing
         let made = try await client.apply(try widget("spec: {color: Red}"), subresource: nil, options: options("m1"))
         var pinned = try widget("spec: {color: Blue}")
         pinned.metadata["resourceVersion"] = "1"
-        let error = await #expect(throws: APIError.self) { try await client.apply(pinned, subresource: nil, options: options("m1")) }
+        let error = await #expect(throws: APIError.self) {
+            try await client.apply(pinned, subresource: nil, options: options("m1"))
+        }
         #expect(error?.reason == .conflict)
         pinned.metadata["resourceVersion"] = .string(made.resourceVersion)
         let after = try await client.apply(pinned, subresource: nil, options: options("m1"))
@@ -159,29 +165,35 @@ import Testing
         let position = try #require(entries.firstIndex { $0["manager"] == "kubectl" })
         entries[position]["fieldsV1"] = ["f:spec": ["f:color": [:], "f:size": [:]]]
         _ = try await client.patch(
-            key, .json([
+            key,
+            .json([
                 ["op": "replace", "path": "/metadata/managedFields", "value": .array(entries)],
                 ["op": "replace", "path": "/metadata/resourceVersion", "value": .string(first.resourceVersion)],
             ]), subresource: nil, options: options("kubectl"))
         let last = try await client.apply(next, subresource: nil, options: options("kubectl"))
         #expect(last.spec == ["color": "Blue", "size": 3])
         #expect(owners(last).contains(#"kubectl Apply {"f:spec":{"f:color":{}}}"#))
-        let kept = last.json["metadata"]?["annotations"]?["kubectl.kubernetes.io/last-applied-configuration"]?.stringValue
+        let kept = last.json["metadata"]?["annotations"]?["kubectl.kubernetes.io/last-applied-configuration"]?
+            .stringValue
         #expect(kept?.contains(#""color":"Blue""#) == true)
     }
 
     @Test func builtInKindsMergeTheirListsByKey() async throws {
         let client = try await plane().client
         func service(_ ports: String) throws -> Document {
-            let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\nspec: {ports: [\(ports)]}"
+            let text =
+                "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\nspec: {ports: [\(ports)]}"
             return Document(try YAMLReader.document(in: Array(text.utf8), file: "service.yaml").json)
         }
-        let made = try await client.apply(try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
+        let made = try await client.apply(
+            try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
         _ = try await client.apply(try service("{name: https, port: 443}"), subresource: nil, options: options("b"))
-        let after = try await client.apply(try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
+        let after = try await client.apply(
+            try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
         #expect(after.spec["ports"]?.arrayValue?.map { $0["port"] } == [80, 443])
         #expect(after.spec["clusterIP"] == made.spec["clusterIP"])
-        let again = try await client.apply(try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
+        let again = try await client.apply(
+            try service("{name: http, port: 80}"), subresource: nil, options: options("a"))
         #expect(again.resourceVersion == after.resourceVersion)
     }
 

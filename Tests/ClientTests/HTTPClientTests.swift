@@ -15,13 +15,16 @@ import Testing
             let client = try server.client()
             let answer = try await client.request("POST", "/a?b=c", body: Array("hello".utf8))
             #expect(answer.status == 200)
-            #expect(try JSONParser.parse(answer.body)
-                == ["line": "POST /a?b=c", "token": "Bearer secret", "body": "hello"])
+            #expect(
+                try JSONParser.parse(answer.body)
+                    == ["line": "POST /a?b=c", "token": "Bearer secret", "body": "hello"])
         }
     }
 
     @Test func aServerThatAnotherAuthoritySignedIsRefused() async throws {
-        try await ScriptedServer.run { _, _, _ in .whole(200, "{}") } _: { server in
+        try await ScriptedServer.run { _, _, _ in
+            .whole(200, "{}")
+        } _: { server in
             let client = try server.client(authority: Self.foreignAuthority)
             let error = await #expect(throws: APIError.self) { try await client.request("GET", "/") }
             #expect(error?.reason == .serviceUnavailable)
@@ -46,7 +49,8 @@ import Testing
             ScriptedServer.discovery(line) ?? .whole(422, text)
         } _: { server in
             let document = Document([
-                "apiVersion": "espalier.dev/v1alpha1", "kind": "Landscape", "metadata": ["name": "shop", "namespace": "a b"],
+                "apiVersion": "espalier.dev/v1alpha1", "kind": "Landscape",
+                "metadata": ["name": "shop", "namespace": "a b"],
             ])
             let client = try server.client()
             let error = await #expect(throws: APIError.self) {
@@ -55,13 +59,16 @@ import Testing
                 return try await client.apply(document, subresource: .status, options: options)
             }
             #expect(error == refusal)
-            #expect(server.asked.last == "PATCH /apis/espalier.dev/v1alpha1/namespaces/a%20b/landscapes/shop/status"
-                + "?fieldManager=espalier&fieldValidation=Strict&force=true")
+            #expect(
+                server.asked.last == "PATCH /apis/espalier.dev/v1alpha1/namespaces/a%20b/landscapes/shop/status"
+                    + "?fieldManager=espalier&fieldValidation=Strict&force=true")
         }
     }
 
     @Test func anUnknownKindIsNotFound() async throws {
-        try await ScriptedServer.run { line, _, _ in ScriptedServer.discovery(line) ?? .whole(500, "") } _: { server in
+        try await ScriptedServer.run { line, _, _ in
+            ScriptedServer.discovery(line) ?? .whole(500, "")
+        } _: { server in
             let client = try server.client()
             let error = await #expect(throws: APIError.self) {
                 try await client.resource(for: GroupVersionKind(group: "x.org", version: "v1", kind: "Gadget"))
@@ -85,13 +92,16 @@ import Testing
             #expect(list.items.map(\.name) == ["one", "two"])
             #expect(list.items.map(\.kind) == ["ConfigMap", "ConfigMap"])
             #expect(list.resourceVersion == "7")
-            #expect(server.asked.last
-                == "GET /api/v1/configmaps?labelSelector=a%20in%20%28b%2Cc%29&limit=500&continue=a%2Bb")
+            #expect(
+                server.asked.last
+                    == "GET /api/v1/configmaps?labelSelector=a%20in%20%28b%2Cc%29&limit=500&continue=a%2Bb")
         }
     }
 
     @Test func manyRequestsAtOnceAreAllAnswered() async throws {
-        try await ScriptedServer.run { line, _, _ in .whole(200, #"{"line":"\#(line)"}"#) } _: { server in
+        try await ScriptedServer.run { line, _, _ in
+            .whole(200, #"{"line":"\#(line)"}"#)
+        } _: { server in
             let client = try server.client()
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<40 {
@@ -106,7 +116,8 @@ import Testing
     }
 
     /// Any certificate that did not sign the server's.
-    private static let foreignAuthority = Array("""
+    private static let foreignAuthority = Array(
+        """
         -----BEGIN CERTIFICATE-----
         MIIBejCCASGgAwIBAgIUAKPxkWVpWuqADBNDUztshw7LXSMwCgYIKoZIzj0EAwIw
         EjEQMA4GA1UEAwwHZm9yZWlnbjAgFw0yNjExMjQwMzU2NTdaGA8yMTI2MTAzMTAz

@@ -8,7 +8,8 @@ import Testing
     private static let maps = GroupResource(group: "", resource: "configmaps")
 
     private static func event(_ type: String, _ name: String, _ revision: Int) -> String {
-        #"{"type":"\#(type)","object":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)","resourceVersion":"\#(revision)"}}}"# + "\n"
+        #"{"type":"\#(type)","object":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)","resourceVersion":"\#(revision)"}}}"#
+            + "\n"
     }
 
     private static let list = #"""
@@ -48,7 +49,8 @@ import Testing
         let gone = #"{"type":"ERROR","object":\#(APIError.expired("too old").status.text())}"# + "\n"
         try await ScriptedServer.run { line, _, _ in
             if let answer = ScriptedServer.discovery(line) { return answer }
-            return line.contains("watch=true") ? .pieces([Self.event("ADDED", "new", 6) + gone]) : .whole(200, Self.list)
+            return line.contains("watch=true")
+                ? .pieces([Self.event("ADDED", "new", 6) + gone]) : .whole(200, Self.list)
         } _: { server in
             let stream = try await server.client().watch([Self.maps], options: WatchOptions(visibility: .durable))
             #expect(try await read(2, stream) == ["ADDED old", "ADDED new"])
@@ -76,7 +78,8 @@ import Testing
     }
 
     @Test func lostHistoryEndsTheWatch() async throws {
-        let gone = #"{"type":"ERROR","object":\#(APIError.expired("too old resource version: 5 (100)").status.text())}"# + "\n"
+        let gone =
+            #"{"type":"ERROR","object":\#(APIError.expired("too old resource version: 5 (100)").status.text())}"# + "\n"
         try await ScriptedServer.run { line, _, _ in
             if let answer = ScriptedServer.discovery(line) { return answer }
             return line.contains("watch=true") ? .pieces([gone]) : .whole(200, Self.list)
@@ -89,7 +92,9 @@ import Testing
     }
 
     @Test func streamsAreReadAsTheyArrive() async throws {
-        try await ScriptedServer.run { _, _, _ in .pieces(["one\n", "two\n"]) } _: { server in
+        try await ScriptedServer.run { _, _, _ in
+            .pieces(["one\n", "two\n"])
+        } _: { server in
             let stream = try await server.client().stream("/log")
             var text = ""
             while let bytes = try await stream.next() { text += String(decoding: bytes, as: UTF8.self) }
@@ -99,7 +104,9 @@ import Testing
 
     @Test func aRefusedStreamIsAnError() async throws {
         let text = APIError.notFound(GroupResource(group: "", resource: "pods"), "web").status.text()
-        try await ScriptedServer.run { _, _, _ in .whole(404, text) } _: { server in
+        try await ScriptedServer.run { _, _, _ in
+            .whole(404, text)
+        } _: { server in
             let client = try server.client()
             let error = await #expect(throws: APIError.self) { _ = try await client.stream("/log") }
             #expect(error?.message == #"pods "web" not found"#)

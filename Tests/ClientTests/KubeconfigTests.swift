@@ -64,7 +64,10 @@ import Testing
         ("nowhere", #"/home/me/config: expected "nowhere" among contexts, found here, there, odd, plug"#),
         ("odd", #"/home/me/config: expected a server that begins with https://, found "http://127.0.0.1""#),
         ("plug", "/home/me/config: users of kind exec are not supported; use a token or a client certificate"),
-        ("there", "/home/me/config: certificate-authority names /home/me/pki/ca.crt, which cannot be read: BadRequest: no such file"),
+        (
+            "there",
+            "/home/me/config: certificate-authority names /home/me/pki/ca.crt, which cannot be read: BadRequest: no such file"
+        ),
     ])
     func refusals(context: String, message: String) {
         let error = #expect(throws: APIError.self) { try endpoint(config, context: context) }

@@ -26,7 +26,9 @@ final class ScriptedServer: Sendable {
 
         init(_ respond: @escaping @Sendable (String, HTTPHeaders, String) -> Answer) { self.respond = respond }
 
-        func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError> { .success(Identity(user: "test", groups: [])) }
+        func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError> {
+            .success(Identity(user: "test", groups: []))
+        }
 
         func handle(_ request: APIServer.HTTPRequest, from identity: Identity, response: ResponseWriter) {
             let line = "\(request.method.rawValue) \(request.target)"

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct RenderingTests {
     @Test func columnsAreThreeSpacesApartAndLinesEndWithoutSpaces() {
-        let table = TextTable(header: ["NAME", "READY", "URL"], rows: [["shop", "True", "http://shop"], ["a-long-name", "False", ""]])
+        let table = TextTable(
+            header: ["NAME", "READY", "URL"], rows: [["shop", "True", "http://shop"], ["a-long-name", "False", ""]])
         #expect(
             table.lines() == [
                 "NAME          READY   URL",

@@ -15,13 +15,19 @@ import Testing
     private func rollout(_ name: String, _ phase: String, ready: Bool = false) -> Document {
         Document([
             "kind": "Rollout", "metadata": ["name": .string(name)],
-            "spec": ["landscape": ["name": "shop"], "from": "shop-1", "to": "shop-2", "steps": [["setWeight": 5], ["setWeight": 50]]],
+            "spec": [
+                "landscape": ["name": "shop"], "from": "shop-1", "to": "shop-2",
+                "steps": [["setWeight": 5], ["setWeight": 50]],
+            ],
             "status": [
                 "step": 1, "weight": 50,
                 "conditions": [
                     ["type": "Ready", "status": ready ? "True" : "False", "message": "all traffic has moved"],
-                    ["type": "Progressing", "status": phase == "Advancing" ? "True" : "False", "reason": .string(phase),
-                     "message": "waiting for the gateway"],
+                    [
+                        "type": "Progressing", "status": phase == "Advancing" ? "True" : "False",
+                        "reason": .string(phase),
+                        "message": "waiting for the gateway",
+                    ],
                 ],
             ],
         ])
@@ -61,9 +67,11 @@ import Testing
     }
 
     @Test func summary() {
-        #expect(RolloutView(document: rollout("shop-2", "Advancing")).summary
-            == "shop-2: shop-1 → shop-2, step 2 of 2, 50 % of the traffic: waiting for the gateway")
-        #expect(RolloutView(document: rollout("shop-2", "Promoted", ready: true)).summary
-            == "shop-2: shop-1 → shop-2, 50 % of the traffic: all traffic has moved")
+        #expect(
+            RolloutView(document: rollout("shop-2", "Advancing")).summary
+                == "shop-2: shop-1 → shop-2, step 2 of 2, 50 % of the traffic: waiting for the gateway")
+        #expect(
+            RolloutView(document: rollout("shop-2", "Promoted", ready: true)).summary
+                == "shop-2: shop-1 → shop-2, 50 % of the traffic: all traffic has moved")
     }
 }

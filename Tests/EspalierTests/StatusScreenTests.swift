@@ -9,14 +9,21 @@ import Testing
 
     private func landscape(ready: Bool, message: String = "all services are ready") -> Document {
         Document([
-            "apiVersion": "espalier.dev/v1alpha1", "kind": "Landscape", "metadata": ["name": "shop", "namespace": "default"],
+            "apiVersion": "espalier.dev/v1alpha1", "kind": "Landscape",
+            "metadata": ["name": "shop", "namespace": "default"],
             "status": [
                 "url": "http://shop.localhost:8080", "revision": ["active": "shop-1", "candidate": "shop-2"],
                 "services": [["name": "web", "hash": "3f2a91c0", "ready": ready ? 1 : 0, "desired": 1]],
                 "traffic": [
-                    ["revision": "shop-1", "weight": 90, "acknowledged": 90], ["revision": "shop-2", "weight": 10, "acknowledged": 0],
+                    ["revision": "shop-1", "weight": 90, "acknowledged": 90],
+                    ["revision": "shop-2", "weight": 10, "acknowledged": 0],
                 ],
-                "conditions": [["type": "Ready", "status": ready ? "True" : "False", "reason": "ServicesReady", "message": .string(message)]],
+                "conditions": [
+                    [
+                        "type": "Ready", "status": ready ? "True" : "False", "reason": "ServicesReady",
+                        "message": .string(message),
+                    ]
+                ],
             ],
         ])
     }
@@ -28,7 +35,9 @@ import Testing
                 "name": "shop-web-0", "namespace": "default",
                 "labels": ["app.kubernetes.io/part-of": "shop", "app.kubernetes.io/component": "web"],
             ],
-            "status": ["podIP": "10.97.0.2", "containerStatuses": [["restartCount": 4, "state": ["waiting": waiting]]]],
+            "status": [
+                "podIP": "10.97.0.2", "containerStatuses": [["restartCount": 4, "state": ["waiting": waiting]]],
+            ],
         ])
     }
 
@@ -50,7 +59,8 @@ import Testing
 
     @Test func aCrashingPodIsNamedWithItsReason() {
         let waiting: JSON = ["reason": "CrashLoopBackOff", "message": "exit code 1: no such file"]
-        let screen = screen([landscape(ready: false, message: "web has 0 of 1 pods ready")], pods: [pod(waiting: waiting)])
+        let screen = screen(
+            [landscape(ready: false, message: "web has 0 of 1 pods ready")], pods: [pod(waiting: waiting)])
         #expect(
             screen.problems == [
                 .init(what: "landscape default/shop: Ready (ServicesReady)", why: "web has 0 of 1 pods ready"),
@@ -59,16 +69,24 @@ import Testing
     }
 
     @Test func withoutLandscapesItSaysHowToGetOne() {
-        #expect(screen([]).lines == ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."])
+        #expect(
+            screen([]).lines == [
+                "No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."
+            ])
     }
 
     @Test func theNewestRolloutCounts() {
         func rollout(_ name: String, _ created: String) -> RolloutView {
-            RolloutView(document: Document([
-                "metadata": ["name": .string(name), "creationTimestamp": .string(created)], "spec": ["landscape": ["name": "shop"]],
-            ]))
+            RolloutView(
+                document: Document([
+                    "metadata": ["name": .string(name), "creationTimestamp": .string(created)],
+                    "spec": ["landscape": ["name": "shop"]],
+                ]))
         }
-        let all = [rollout("shop-9", "2026-01-01T00:00:00Z"), rollout("shop-10", "2026-01-01T00:00:00Z"), rollout("shop-2", "2025-01-01T00:00:00Z")]
+        let all = [
+            rollout("shop-9", "2026-01-01T00:00:00Z"), rollout("shop-10", "2026-01-01T00:00:00Z"),
+            rollout("shop-2", "2025-01-01T00:00:00Z"),
+        ]
         #expect(RolloutView.newest(all, of: "shop")?.document.name == "shop-10")
         #expect(RolloutView.newest(all, of: "other") == nil)
     }

@@ -1,5 +1,5 @@
-/// A set of field paths, as a tree: what a field manager owns. A path may be in the set while none of the paths below it
-/// is, and the reverse.
+/// A set of field paths, as a tree: what a field manager owns. A path may be in the set while none of the paths below
+/// it is, and the reverse.
 ///
 /// Invariant: the entries of every level are sorted and unique, and none is empty (neither itself in the set nor with
 /// anything below). Operations are merges of sorted arrays, linear in the size of both sets.
@@ -130,9 +130,10 @@ extension FieldSet {
 
     /// The paths that have no other path of the set below them.
     package var leaves: FieldSet {
-        FieldSet(entries.map {
-            Entry($0.element, isMember: $0.isMember && $0.children.isEmpty, children: $0.children.leaves)
-        })
+        FieldSet(
+            entries.map {
+                Entry($0.element, isMember: $0.isMember && $0.children.isEmpty, children: $0.children.leaves)
+            })
     }
 
     private func merging(
@@ -192,7 +193,8 @@ extension FieldSet {
         }
         self.init(entries)
         // Two spellings of one key field set would be two entries of one element.
-        for position in entries.indices.dropFirst() where self.entries[position - 1].element == self.entries[position].element {
+        for position in entries.indices.dropFirst()
+        where self.entries[position - 1].element == self.entries[position].element {
             return nil
         }
     }

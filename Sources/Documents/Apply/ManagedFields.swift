@@ -65,14 +65,17 @@ package struct ManagedFields: Sendable, Equatable {
     /// Sets what an identity owns. An empty set takes the entry away; a new entry has no time yet.
     mutating func set(_ fields: FieldSet, for identity: Identity, apiVersion: String) {
         if let found = position(of: identity) {
-            if fields.isEmpty { entries.remove(at: found) } else {
+            if fields.isEmpty {
+                entries.remove(at: found)
+            } else {
                 entries[found].fields = fields
                 entries[found].apiVersion = apiVersion
             }
         } else if !fields.isEmpty {
-            entries.append(Entry(
-                manager: identity.manager, operation: identity.operation, subresource: identity.subresource,
-                apiVersion: apiVersion, time: nil, fields: fields))
+            entries.append(
+                Entry(
+                    manager: identity.manager, operation: identity.operation, subresource: identity.subresource,
+                    apiVersion: apiVersion, time: nil, fields: fields))
         }
     }
 
@@ -99,17 +102,18 @@ package struct ManagedFields: Sendable, Equatable {
 
     /// As `metadata.managedFields`.
     package var json: JSON {
-        .array(sorted.map { entry in
-            var object: JSONObject = [
-                "manager": .string(entry.manager), "operation": .string(entry.operation.rawValue),
-                "apiVersion": .string(entry.apiVersion),
-            ]
-            if let time = entry.time { object.append("time", .string(time)) }
-            object.append("fieldsType", "FieldsV1")
-            object.append("fieldsV1", entry.fields.fieldsV1)
-            if !entry.subresource.isEmpty { object.append("subresource", .string(entry.subresource)) }
-            return .object(object)
-        })
+        .array(
+            sorted.map { entry in
+                var object: JSONObject = [
+                    "manager": .string(entry.manager), "operation": .string(entry.operation.rawValue),
+                    "apiVersion": .string(entry.apiVersion),
+                ]
+                if let time = entry.time { object.append("time", .string(time)) }
+                object.append("fieldsType", "FieldsV1")
+                object.append("fieldsV1", entry.fields.fieldsV1)
+                if !entry.subresource.isEmpty { object.append("subresource", .string(entry.subresource)) }
+                return .object(object)
+            })
     }
 
     /// Whether both say the same, whatever the times.

@@ -56,7 +56,8 @@ extension MergeType {
         let newShape = new.flatMap(shape)
         if old == nil { difference.itself = .added } else if new == nil { difference.itself = .removed }
         let shape = newShape ?? oldShape
-        let isLeaf = shape == nil || oldShape != nil && newShape != nil && oldShape != newShape
+        let isLeaf =
+            shape == nil || oldShape != nil && newShape != nil && oldShape != newShape
             || shape?.isAtomic == true || isVoid(old) && isVoid(new)
         if isLeaf {
             if let old, let new, old != new { difference.itself = .modified }

@@ -8,11 +8,15 @@ extension MergeType {
         switch (shape, value) {
         case (.map, .object(let object)):
             if object.isEmpty { return (true, FieldSet()) }
-            return (false, FieldSet(object.members.map { member in
-                let (type, isNamed) = self.member(member.key) ?? (.deduced, false)
-                let (isSelf, below) = type.ownership(of: member.value)
-                return FieldSet.Entry(.field(member.key), isMember: isSelf || !isNamed, children: below)
-            }))
+            return (
+                false,
+                FieldSet(
+                    object.members.map { member in
+                        let (type, isNamed) = self.member(member.key) ?? (.deduced, false)
+                        let (isSelf, below) = type.ownership(of: member.value)
+                        return FieldSet.Entry(.field(member.key), isMember: isSelf || !isNamed, children: below)
+                    })
+            )
         case (.set, .array(let items)), (.mapList, .array(let items)):
             return (false, FieldSet(itemEntries(pathElements(of: items, in: shape))))
         default: return (true, FieldSet())
@@ -37,16 +41,17 @@ extension MergeType {
     /// The set with every member that the schema names put in where anything below it is in. So that pruning takes an
     /// object away together with the last of its fields.
     package func withNamedMembers(_ set: FieldSet) -> FieldSet {
-        FieldSet(set.entries.map { entry in
-            guard !entry.children.isEmpty else { return entry }
-            guard let name = entry.element.fieldName else {
+        FieldSet(
+            set.entries.map { entry in
+                guard !entry.children.isEmpty else { return entry }
+                guard let name = entry.element.fieldName else {
+                    return FieldSet.Entry(
+                        entry.element, isMember: entry.isMember, children: element.withNamedMembers(entry.children))
+                }
+                let (type, isNamed) = member(name) ?? (.deduced, false)
                 return FieldSet.Entry(
-                    entry.element, isMember: entry.isMember, children: element.withNamedMembers(entry.children))
-            }
-            let (type, isNamed) = member(name) ?? (.deduced, false)
-            return FieldSet.Entry(
-                entry.element, isMember: entry.isMember || isNamed, children: type.withNamedMembers(entry.children))
-        })
+                    entry.element, isMember: entry.isMember || isNamed, children: type.withNamedMembers(entry.children))
+            })
     }
 
     /// The set as it would be had it been recorded with this schema: who owned a part of what is now replaced as a

@@ -6,7 +6,8 @@ extension MergeType {
         case (.map, .object(let liveObject), .object(let configObject)):
             if configObject.isEmpty { return liveObject.isEmpty ? config : live }
             return .object(mergeMembers(liveObject, configObject))
-        case (.set, .array(let liveItems), .array(let configItems)), (.mapList, .array(let liveItems), .array(let configItems)):
+        case (.set, .array(let liveItems), .array(let configItems)),
+            (.mapList, .array(let liveItems), .array(let configItems)):
             guard let shape, !liveItems.isEmpty || !configItems.isEmpty else { return config }
             return .array(mergeItems(liveItems, configItems, shape))
         default:

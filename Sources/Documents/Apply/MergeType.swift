@@ -1,5 +1,5 @@
-/// How apply sees a part of a document: what its schema says about merging, or nothing (*deduced*: objects merge member by
-/// member, lists are replaced as a whole).
+/// How apply sees a part of a document: what its schema says about merging, or nothing (*deduced*: objects merge
+/// member by member, lists are replaced as a whole).
 package enum MergeType {
     case deduced
     case schema(Schema)
@@ -80,7 +80,8 @@ package enum MergeType {
             switch item {
             case .object: return .failure(MergeError("associative list without keys has an element that's a map type"))
             case .array: return .failure(MergeError("not supported: associative list with lists as elements"))
-            case .null: return .failure(MergeError("associative list without keys has an element that's an explicit null"))
+            case .null:
+                return .failure(MergeError("associative list without keys has an element that's an explicit null"))
             default: return .success(.value(item))
             }
         }
@@ -94,9 +95,10 @@ package enum MergeType {
         }
         if fields.isEmpty {
             let names = keys.map { "\"\($0)\"" }.joined(separator: " ")
-            return .failure(MergeError(
-                "associative list with keys has an element that omits all key fields [\(names)] "
-                    + "(and doesn't have default values for any key fields)"))
+            return .failure(
+                MergeError(
+                    "associative list with keys has an element that omits all key fields [\(names)] "
+                        + "(and doesn't have default values for any key fields)"))
         }
         return .success(.key(fields))
     }

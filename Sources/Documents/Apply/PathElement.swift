@@ -1,7 +1,8 @@
-/// One step of a field's path, in the form FieldsV1 writes it: `f:name` a member, `k:{"name":"x"}` an element of a list
-/// of maps by its key fields, `v:"x"` an element of a set, `i:3` an element by position.
+/// One step of a field's path, in the form FieldsV1 writes it: `f:name` a member, `k:{"name":"x"}` an element of a
+/// list of maps by its key fields, `v:"x"` an element of a set, `i:3` an element by position.
 ///
-/// The text is canonical (compact JSON, key fields sorted), so that two steps are the same exactly when their bytes are.
+/// The text is canonical (compact JSON, key fields sorted), so that two steps are the same exactly when their bytes
+/// are.
 package struct PathElement: Sendable, Hashable, Comparable {
     package let text: String
 

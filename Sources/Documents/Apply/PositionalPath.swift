@@ -1,8 +1,8 @@
 /// Field paths of apply's messages in the form that positions are looked up by.
 package enum PositionalPath {
-    /// `.spec.ports[name="in"].port` as `spec.ports[0].port`, and `.metadata.labels.a.b/c` as `metadata.labels[a.b/c]`, found
-    /// by walking `document`. Paths that are positional already stay so; where the document has no such field the path ends
-    /// at the last one it has.
+    /// `.spec.ports[name="in"].port` as `spec.ports[0].port`, and `.metadata.labels.a.b/c` as
+    /// `metadata.labels[a.b/c]`, found by walking `document`. Paths that are positional already stay so; where the
+    /// document has no such field the path ends at the last one it has.
     package static func resolve(_ path: String, in document: JSON) -> String {
         var rest = path[...]
         var value: JSON? = document
@@ -34,7 +34,13 @@ package enum PositionalPath {
         var end = start
         while end < rest.endIndex {
             let character = rest[end]
-            if isEscaped { isEscaped = false } else if character == "\\" { isEscaped = true } else if character == "\"" { isQuoted.toggle() }
+            if isEscaped {
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else if character == "\"" {
+                isQuoted.toggle()
+            }
             if character == "]" && !isQuoted { break }
             end = rest.index(after: end)
         }
@@ -54,7 +60,8 @@ package enum PositionalPath {
             if body.hasPrefix("=") { return item.text() == body.dropFirst() }
             // A key field the element leaves to its default matches anything.
             let object = item.objectValue
-            return object != nil && !wanted.isEmpty && wanted.allSatisfy { object?[$0.name].map { $0.text() } ?? $0.value == $0.value }
+            return object != nil && !wanted.isEmpty
+                && wanted.allSatisfy { object?[$0.name].map { $0.text() } ?? $0.value == $0.value }
         }
         return found.map { (String($0), items[$0]) }
     }

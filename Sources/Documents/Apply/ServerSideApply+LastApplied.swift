@@ -1,5 +1,5 @@
-/// The annotation in which kubectl's client-side apply keeps what it applied. Who goes over to server-side apply owns what
-/// it says, and it is kept up to date, so that going back is possible.
+/// The annotation in which kubectl's client-side apply keeps what it applied. Who goes over to server-side apply owns
+/// what it says, and it is kept up to date, so that going back is possible.
 extension ServerSideApply {
     private static let annotation = "kubectl.kubernetes.io/last-applied-configuration"
     /// Kubernetes refuses annotations that are larger in all.
@@ -38,7 +38,9 @@ extension ServerSideApply {
         object.update("metadata") { metadata in
             var annotations = metadata["annotations"]?.objectValue ?? JSONObject()
             annotations[annotation] = .string(text)
-            let bytes = annotations.members.reduce(0) { $0 + $1.key.utf8.count + ($1.value.stringValue?.utf8.count ?? 0) }
+            let bytes = annotations.members.reduce(0) {
+                $0 + $1.key.utf8.count + ($1.value.stringValue?.utf8.count ?? 0)
+            }
             if bytes > maximumAnnotationBytes { annotations[annotation] = "" }
             metadata["annotations"] = .object(annotations)
         }

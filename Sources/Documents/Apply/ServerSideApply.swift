@@ -1,10 +1,10 @@
 package import Seams
 
-/// Field ownership: merging what managers apply, and recording who owns what after every other write. The rules are those
-/// of Kubernetes (structured-merge-diff v6). Pure functions over documents; the caller stores what comes out.
+/// Field ownership: merging what managers apply, and recording who owns what after every other write. The rules are
+/// those of Kubernetes (structured-merge-diff v6). Pure functions over documents; the caller stores what comes out.
 ///
-/// A field that a manager applied and no longer applies is removed unless someone else owns it. A field of another owner
-/// changes only by force. Writes that are no applies take what they change.
+/// A field that a manager applied and no longer applies is removed unless someone else owns it. A field of another
+/// owner changes only by force. Writes that are no applies take what they change.
 package enum ServerSideApply {
     /// What one write is about, beside its documents.
     struct Context {
@@ -64,8 +64,8 @@ package enum ServerSideApply {
 
     /// Records in `new` who owns what after a create, an update or a patch that turned `live` into it.
     ///
-    /// Managed fields in `new` count where they are well-formed, so that clients can edit them; else those of `live` do.
-    /// Never fails: where the bookkeeping is impossible the document is stored without.
+    /// Managed fields in `new` count where they are well-formed, so that clients can edit them; else those of `live`
+    /// do. Never fails: where the bookkeeping is impossible the document is stored without.
     package static func update(
         from live: JSON?, to new: JSON, schema: Schema, manager: String, apiVersion: String, subresource: String?,
         now: Instant, hasStatus: Bool = false
@@ -88,7 +88,9 @@ package enum ServerSideApply {
         let old = ManagedFields(live?["metadata"]?["managedFields"]) ?? ManagedFields()
         let given = new["metadata"]?["managedFields"]
         if ignoresNew { return old }
-        if let items = given?.arrayValue, items.count == 1, items[0].objectValue?.isEmpty == true { return ManagedFields() }
+        if let items = given?.arrayValue, items.count == 1, items[0].objectValue?.isEmpty == true {
+            return ManagedFields()
+        }
         guard let given, let parsed = ManagedFields(given), !parsed.isEmpty else { return old }
         return parsed
     }
@@ -199,7 +201,8 @@ package enum ServerSideApply {
         let errors = context.root.errors(in: config)
         if errors.isEmpty { return }
         let document = Document(config)
-        let text = errors.count == 1
+        let text =
+            errors.count == 1
             ? errors[0].description : "errors:" + errors.map { "\n  \($0)" }.joined()
         throw APIError(
             code: 400, reason: .badRequest,

@@ -7,7 +7,9 @@ struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply", abstract: "Makes documents what files say; creates what is missing.")
 
-    @Option(name: [.customShort("f"), .customLong("filename")], help: "File, folder, or - for standard input. Can be repeated.")
+    @Option(
+        name: [.customShort("f"), .customLong("filename")],
+        help: "File, folder, or - for standard input. Can be repeated.")
     var files: [String]
 
     @Flag(help: "Runs admission and says what would happen, and changes nothing.")
@@ -77,7 +79,9 @@ struct ApplyCommand: AsyncParsableCommand {
 
     /// Namespaces and kinds first, since other documents need them; the rest as given.
     static func ordered(_ manifests: [Manifest]) -> [Manifest] {
-        func isFirst(_ manifest: Manifest) -> Bool { ["Namespace", "CustomResourceDefinition"].contains(manifest.document.kind) }
+        func isFirst(_ manifest: Manifest) -> Bool {
+            ["Namespace", "CustomResourceDefinition"].contains(manifest.document.kind)
+        }
         return manifests.filter(isFirst) + manifests.filter { !isFirst($0) }
     }
 }

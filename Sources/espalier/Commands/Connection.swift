@@ -36,7 +36,8 @@ struct Connection: ParsableArguments {
         let candidates = ["\(home)/.local/share/espalier/kubeconfig", "\(home)/.kube/config"]
         if let found = candidates.first(where: Files.exists) { return found }
         throw Files.Failure(
-            description: "no kubeconfig found; start a server with `espalier serve` or hack/up, or name one with --kubeconfig")
+            description:
+                "no kubeconfig found; start a server with `espalier serve` or hack/up, or name one with --kubeconfig")
     }
 }
 
@@ -50,12 +51,16 @@ struct Session {
         let parts = name.lowercased().split(separator: ".", maxSplits: 1).map(String.init)
         let found = known.first { entry in
             let information = entry.information
-            let names = [information.resource.resource, entry.singular, information.kind.lowercased()] + entry.shortNames
-            let isGroup = parts.count < 2 || information.resource.group == parts[1] || information.resource.group.hasPrefix(parts[1] + ".")
+            let names =
+                [information.resource.resource, entry.singular, information.kind.lowercased()] + entry.shortNames
+            let isGroup =
+                parts.count < 2 || information.resource.group == parts[1]
+                || information.resource.group.hasPrefix(parts[1] + ".")
             return names.contains(parts.first ?? "") && isGroup
         }
         guard let found else {
-            throw APIError.badRequest("the server doesn't have a resource type \"\(name)\"; `kubectl api-resources` lists them")
+            throw APIError.badRequest(
+                "the server doesn't have a resource type \"\(name)\"; `kubectl api-resources` lists them")
         }
         return found
     }

@@ -4,10 +4,12 @@ internal import Documents
 
 /// Deletes documents, and waits until they and what they own have gone.
 struct DeleteCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "delete", abstract: "Deletes documents and waits until they have gone.")
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Deletes documents and waits until they have gone.")
 
     @Argument(help: "TYPE NAME ... or TYPE/NAME ...") var what: [String] = []
-    @Option(name: [.customShort("f"), .customLong("filename")], help: "File, folder, or -: deletes the documents in it.")
+    @Option(
+        name: [.customShort("f"), .customLong("filename")], help: "File, folder, or -: deletes the documents in it.")
     var files: [String] = []
     @Flag(help: "Does not complain where a document does not exist.") var ignoreNotFound = false
     @Flag(inversion: .prefixedNo, help: "Waits until the documents have gone.") var wait = true
@@ -25,13 +27,16 @@ struct DeleteCommand: AsyncParsableCommand {
                 if selection.names.isEmpty { throw ValidationError("expected the names of the documents to delete") }
                 let information = selection.resource.information
                 let namespace = session.namespace(for: information)
-                targets += selection.names.map { (ObjectKey(information.resource, namespace: namespace, name: $0), information) }
+                targets += selection.names.map {
+                    (ObjectKey(information.resource, namespace: namespace, name: $0), information)
+                }
             }
         } else {
             for manifest in ApplyCommand.ordered(try Manifest.read(files)).reversed() {
                 let information = try await session.client.resource(for: manifest.document.groupVersionKind)
                 let namespace = session.namespace(for: information, own: manifest.document.namespace)
-                targets.append((ObjectKey(information.resource, namespace: namespace, name: manifest.document.name), information))
+                targets.append(
+                    (ObjectKey(information.resource, namespace: namespace, name: manifest.document.name), information))
             }
         }
         var failed = false
@@ -64,7 +69,8 @@ enum Deletion {
         while true {
             let information = try await client.information(of: key.resource)
             let query = HTTPClient.query([
-                ("watch", "true"), ("fieldSelector", "metadata.name=\(key.name)"), ("resourceVersion", "0"), ("timeoutSeconds", "60"),
+                ("watch", "true"), ("fieldSelector", "metadata.name=\(key.name)"), ("resourceVersion", "0"),
+                ("timeoutSeconds", "60"),
             ])
             let stream = try await client.stream(client.path(information, namespace: key.namespace) + query)
             defer { stream.cancel() }

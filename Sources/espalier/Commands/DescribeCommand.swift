@@ -5,7 +5,8 @@ internal import Seams
 
 /// Tells everything about a document: what it should be, how it is, what happened.
 struct DescribeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "describe", abstract: "Tells everything about documents.")
+    static let configuration = CommandConfiguration(
+        commandName: "describe", abstract: "Tells everything about documents.")
 
     @Argument(help: "TYPE [NAME ...] or TYPE/NAME ...") var what: [String]
     @OptionGroup var connection: Connection
@@ -18,14 +19,19 @@ struct DescribeCommand: AsyncParsableCommand {
             let namespace = session.namespace(for: information)
             var documents: [Document] = []
             if selection.names.isEmpty {
-                documents = try await session.client.list(information.resource, namespace: namespace, options: ListOptions()).items
+                documents = try await session.client.list(
+                    information.resource, namespace: namespace, options: ListOptions()
+                ).items
             }
             for name in selection.names {
-                documents.append(try await session.client.get(ObjectKey(information.resource, namespace: namespace, name: name)))
+                documents.append(
+                    try await session.client.get(ObjectKey(information.resource, namespace: namespace, name: name)))
             }
             for document in documents {
                 let events = try await Events.about(document, session.client)
-                texts.append(Description(document: document, events: events, now: SystemClock().now()).lines.joined(separator: "\n"))
+                texts.append(
+                    Description(document: document, events: events, now: SystemClock().now()).lines.joined(
+                        separator: "\n"))
             }
         }
         if texts.isEmpty { Terminal.complain("No resources found.") }
@@ -45,7 +51,11 @@ struct Description {
         let conditions = document.status["conditions"]?.arrayValue ?? []
         for field in ["apiVersion", "kind", "metadata"] { content[field] = nil }
         if document.kind == "Secret", let data = content["data"]?.objectValue {
-            content["data"] = .object(JSONObject(data.members.map { ($0.key, .string("\(Base64.decode($0.value.stringValue ?? "")?.count ?? 0) bytes")) }))
+            content["data"] = .object(
+                JSONObject(
+                    data.members.map {
+                        ($0.key, .string("\(Base64.decode($0.value.stringValue ?? "")?.count ?? 0) bytes"))
+                    }))
         }
         content.update("status") { $0["conditions"] = nil }
         if content["status"]?.objectValue?.isEmpty == true { content["status"] = nil }
@@ -70,7 +80,9 @@ struct Description {
         pairs += Self.listed("Labels:", document.labels)
         pairs += Self.listed("Annotations:", document.annotations)
         pairs += [("API Version:", document.apiVersion), ("Kind:", document.kind)]
-        if let controller = document.controller { pairs.append(("Controlled By:", "\(controller.kind)/\(controller.name)")) }
+        if let controller = document.controller {
+            pairs.append(("Controlled By:", "\(controller.kind)/\(controller.name)"))
+        }
         pairs.append(("Created:", "\(document.creationTimestamp) (\(Self.age(document.creationTimestamp, now)) ago)"))
         if let time = document.deletionTimestamp { pairs.append(("Deleting since:", time)) }
         return pairs.map { $0.0.padded(to: 16) + $0.1 }
@@ -79,7 +91,8 @@ struct Description {
     private static func listed(_ title: String, _ values: [String: String]) -> [(String, String)] {
         let shown = values.filter { $0.key != "kubectl.kubernetes.io/last-applied-configuration" }
         let texts = shown.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        return texts.isEmpty ? [(title, "<none>")] : texts.enumerated().map { ($0.offset == 0 ? title : "", $0.element) }
+        return texts.isEmpty
+            ? [(title, "<none>")] : texts.enumerated().map { ($0.offset == 0 ? title : "", $0.element) }
     }
 
     private func table(_ conditions: [JSON]) -> TextTable {
@@ -87,7 +100,10 @@ struct Description {
             header: ["TYPE", "STATUS", "AGE", "REASON", "MESSAGE"],
             rows: conditions.map { condition in
                 func text(_ key: String) -> String { condition[key]?.stringValue ?? "" }
-                return [text("type"), text("status"), Self.age(text("lastTransitionTime"), now), text("reason"), text("message")]
+                return [
+                    text("type"), text("status"), Self.age(text("lastTransitionTime"), now), text("reason"),
+                    text("message"),
+                ]
             })
     }
 
@@ -119,7 +135,9 @@ enum Events {
     static func sorted(_ events: [Document]) -> [Document] { events.sorted { time($0) < time($1) } }
 
     static func time(_ event: Document) -> String {
-        ["lastTimestamp", "eventTime", "firstTimestamp"].lazy.compactMap { event[$0]?.stringValue }.first { !$0.isEmpty }
+        ["lastTimestamp", "eventTime", "firstTimestamp"].lazy.compactMap { event[$0]?.stringValue }.first {
+            !$0.isEmpty
+        }
             ?? event.creationTimestamp
     }
 
@@ -130,7 +148,9 @@ enum Events {
                 func text(_ key: String) -> String { event[key]?.stringValue ?? "" }
                 let count = event["count"]?.integerValue ?? 1
                 let age = Description.age(time(event), now) + (count > 1 ? " (x\(count))" : "")
-                let from = text("reportingComponent").isEmpty ? event["source"]?["component"]?.stringValue ?? "" : text("reportingComponent")
+                let from =
+                    text("reportingComponent").isEmpty
+                    ? event["source"]?["component"]?.stringValue ?? "" : text("reportingComponent")
                 return [text("type"), text("reason"), age, from, text("message")]
             })
     }

@@ -7,7 +7,9 @@ struct DiffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Shows what apply would change. Ends with 1 where something would.")
 
-    @Option(name: [.customShort("f"), .customLong("filename")], help: "File, folder, or - for standard input. Can be repeated.")
+    @Option(
+        name: [.customShort("f"), .customLong("filename")],
+        help: "File, folder, or - for standard input. Can be repeated.")
     var files: [String]
     @OptionGroup var connection: Connection
 
@@ -38,7 +40,8 @@ struct DiffCommand: AsyncParsableCommand {
         if information.isNamespaced { document.metadata["namespace"] = .string(namespace) }
         var live: Document?
         do throws(APIError) {
-            live = try await session.client.get(ObjectKey(information.resource, namespace: namespace, name: document.name))
+            live = try await session.client.get(
+                ObjectKey(information.resource, namespace: namespace, name: document.name))
         } catch {
             if error.reason != .notFound { throw error }
         }
@@ -48,18 +51,23 @@ struct DiffCommand: AsyncParsableCommand {
         let wanted = try await session.client.apply(document, subresource: nil, options: options)
         let name = ApplyCommand.name(information, document.name)
         return LineDifference.unified(
-            from: live.map(Self.lines) ?? [], to: Self.lines(wanted), names: ("live/\(name)", "\(manifest.file)/\(name)"))
+            from: live.map(Self.lines) ?? [], to: Self.lines(wanted),
+            names: ("live/\(name)", "\(manifest.file)/\(name)"))
     }
 
-    /// The document as YAML lines, without the fields that change with every write. Values of Secrets are only told apart.
+    /// The document as YAML lines, without the fields that change with every write. Values of Secrets are only told
+    /// apart.
     private static func lines(_ document: Document) -> [String] {
         var document = document
-        for field in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"] { document.metadata[field] = nil }
+        for field in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"] {
+            document.metadata[field] = nil
+        }
         if document.kind == "Secret", var data = document["data"]?.objectValue {
             for member in data.members { data[member.key] = .string("*** (\(fingerprint(member.value)))") }
             document["data"] = .object(data)
         }
-        return YAMLWriter.text(document.json).split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+        return YAMLWriter.text(document.json).split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(
+            String.init)
     }
 
     private static func fingerprint(_ value: JSON) -> String { "\(value.stringValue?.utf8.count ?? 0) bytes of base64" }
@@ -87,7 +95,10 @@ enum LineDifference {
             let newStart = before.count { $0.mark != "-" }
             let oldCount = hunk.count { $0.mark != "+" }
             let newCount = hunk.count { $0.mark != "-" }
-            lines.append("@@ -\(oldCount == 0 ? oldStart : oldStart + 1),\(oldCount) +\(newCount == 0 ? newStart : newStart + 1),\(newCount) @@")
+            lines.append(
+                "@@ -\(oldCount == 0 ? oldStart : oldStart + 1),\(oldCount) "
+                    + "+\(newCount == 0 ? newStart : newStart + 1),\(newCount) @@"
+            )
             lines += hunk.map { "\($0.mark)\($0.line)" }
             start = end + 1
         }

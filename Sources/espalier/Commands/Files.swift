@@ -6,7 +6,8 @@ enum Files {
         let description: String
     }
 
-    /// Most bytes a manifest may have. Bound to what one request can carry many times over, not to the machine's memory.
+    /// Most bytes a manifest may have. Bound to what one request can carry many times over, not to the machine's
+    /// memory.
     private static let maximumBytes = 64 * 1024 * 1024
 
     /// Where the process was started; `.` where that is gone.

@@ -34,17 +34,25 @@ struct GetCommand: AsyncParsableCommand {
         if output == .name {
             let known = try await session.client.resources()
             for document in documents {
-                let match = known.first { $0.information.kind == document.kind && $0.information.resource.group == document.groupVersionKind.group }
+                let match = known.first {
+                    $0.information.kind == document.kind
+                        && $0.information.resource.group == document.groupVersionKind.group
+                }
                 if let match { Terminal.print(ApplyCommand.name(match.information, document.name)) }
             }
             return
         }
-        if !showManagedFields { for position in documents.indices { documents[position].metadata["managedFields"] = nil } }
+        if !showManagedFields {
+            for position in documents.indices { documents[position].metadata["managedFields"] = nil }
+        }
         let isSingle = documents.count == 1 && selections.count == 1 && selections[0].names.count == 1
         let json: JSON =
             isSingle
             ? documents[0].json
-            : ["apiVersion": "v1", "items": .array(documents.map(\.json)), "kind": "List", "metadata": ["resourceVersion": ""]]
+            : [
+                "apiVersion": "v1", "items": .array(documents.map(\.json)), "kind": "List",
+                "metadata": ["resourceVersion": ""],
+            ]
         Terminal.print(output == .json ? json.text(indent: true) + "\n" : YAMLWriter.text(json), terminator: "")
     }
 
@@ -59,7 +67,8 @@ struct GetCommand: AsyncParsableCommand {
         }
         var documents: [Document] = []
         for name in selection.names {
-            documents.append(try await session.client.get(ObjectKey(information.resource, namespace: namespace, name: name)))
+            documents.append(
+                try await session.client.get(ObjectKey(information.resource, namespace: namespace, name: name)))
         }
         return documents
     }

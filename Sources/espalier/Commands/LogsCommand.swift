@@ -20,13 +20,16 @@ struct LogsCommand: AsyncParsableCommand {
         let session = try connection.open()
         let pods = try await pods(session)
         let query = HTTPClient.query([
-            ("follow", follow ? "true" : ""), ("previous", previous ? "true" : ""), ("tailLines", tail.map(String.init) ?? ""),
+            ("follow", follow ? "true" : ""), ("previous", previous ? "true" : ""),
+            ("tailLines", tail.map(String.init) ?? ""),
             ("timestamps", timestamps ? "true" : ""),
         ])
         let client = session.client
         try await withThrowingTaskGroup(of: Void.self) { group in
             for pod in pods {
-                let path = "/api/v1/namespaces/\(HTTPClient.escape(session.namespace))/pods/\(HTTPClient.escape(pod))/log\(query)"
+                let path =
+                    "/api/v1/namespaces/\(HTTPClient.escape(session.namespace))"
+                    + "/pods/\(HTTPClient.escape(pod))/log\(query)"
                 let prefix = pods.count > 1 ? Terminal.paint("[\(pod)] ", .grey) : ""
                 group.addTask { try await Self.copy(try await client.stream(path, accept: "*/*"), prefix) }
             }
@@ -40,7 +43,9 @@ struct LogsCommand: AsyncParsableCommand {
         let parts = what.split(separator: "/", maxSplits: 1).map(String.init)
         if parts.count == 1 {
             do throws(APIError) {
-                return [try await session.client.get(ObjectKey(resource, namespace: session.namespace, name: parts[0])).name]
+                return [
+                    try await session.client.get(ObjectKey(resource, namespace: session.namespace, name: parts[0])).name
+                ]
             } catch {
                 if error.reason != .notFound { throw error }
             }
@@ -48,9 +53,11 @@ struct LogsCommand: AsyncParsableCommand {
         var options = ListOptions()
         options.labelSelector = "app.kubernetes.io/part-of=\(parts[0])"
         if parts.count == 2 { options.labelSelector += ",app.kubernetes.io/component=\(parts[1])" }
-        let found = try await session.client.list(resource, namespace: session.namespace, options: options).items.map(\.name)
+        let found = try await session.client.list(resource, namespace: session.namespace, options: options).items.map(
+            \.name)
         if found.isEmpty {
-            throw APIError.badRequest("no pod \"\(what)\" and no pods of a landscape \"\(what)\" in namespace \(session.namespace)")
+            throw APIError.badRequest(
+                "no pod \"\(what)\" and no pods of a landscape \"\(what)\" in namespace \(session.namespace)")
         }
         return found
     }

@@ -24,7 +24,9 @@ struct Manifest {
                 }
             }
         }
-        if manifests.isEmpty { throw Files.Failure(description: "no documents found in \(paths.joined(separator: ", "))") }
+        if manifests.isEmpty {
+            throw Files.Failure(description: "no documents found in \(paths.joined(separator: ", "))")
+        }
         return manifests
     }
 

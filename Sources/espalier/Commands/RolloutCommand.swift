@@ -21,7 +21,8 @@ struct RolloutCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Follows the newest rollout to its end. Ends with 1 where it failed or was aborted.")
         @OptionGroup var target: Target
-        @Flag(inversion: .prefixedNo, help: "Waits for the end; otherwise says where the rollout stands.") var watch = true
+        @Flag(inversion: .prefixedNo, help: "Waits for the end; otherwise says where the rollout stands.") var watch =
+            true
 
         func run() async throws {
             let session = try target.connection.open()
@@ -69,13 +70,15 @@ struct RolloutCommand: AsyncParsableCommand {
     }
 
     struct Abort: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Goes back to the revision that had the traffic before.")
+        static let configuration = CommandConfiguration(
+            abstract: "Goes back to the revision that had the traffic before.")
         @OptionGroup var target: Target
         func run() async throws { try await Decision.write("Abort", target, "aborted") }
     }
 
     struct Retry: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Starts the ladder again after an abort or a failure.")
+        static let configuration = CommandConfiguration(
+            abstract: "Starts the ladder again after an abort or a failure.")
         @OptionGroup var target: Target
         func run() async throws { try await Decision.write("Retry", target, "started again") }
     }
@@ -106,7 +109,8 @@ struct RolloutView {
         let from = document.spec["from"]?.stringValue.map { "\($0) → " } ?? ""
         let to = document.spec["to"]?.stringValue ?? ""
         let place = steps.isEmpty || hasEnded ? "" : ", step \(min(step + 1, steps.count)) of \(steps.count)"
-        let condition = [condition("Stalled"), condition("Progressing")].compactMap { $0 }
+        let condition =
+            [condition("Stalled"), condition("Progressing")].compactMap { $0 }
             .first { $0["status"]?.stringValue == "True" } ?? ready
         let message = condition?["message"]?.stringValue ?? "not looked at yet"
         return "\(document.name): \(from)\(to)\(place), \(weight) % of the traffic: \(message)"
@@ -141,8 +145,8 @@ struct LandscapeProgress {
         }
     }
 
-    /// The rollout that brings live what the landscape declares; `nil` while the loop has not looked at that yet, so that
-    /// the end of an earlier rollout is not taken for the end of this one.
+    /// The rollout that brings live what the landscape declares; `nil` while the loop has not looked at that yet, so
+    /// that the end of an earlier rollout is not taken for the end of this one.
     var rollout: RolloutView? {
         guard let landscape, landscape.status["observedGeneration"]?.integerValue == landscape.generation,
             let current = landscape.status["rollout"]?["name"]?.stringValue
@@ -164,7 +168,8 @@ struct LandscapeProgress {
 enum Decision {
     static func write(_ decision: String, _ target: RolloutCommand.Target, _ outcome: String) async throws {
         let session = try target.connection.open()
-        let all = try await session.client.list(RolloutView.resource, namespace: session.namespace, options: ListOptions())
+        let all = try await session.client.list(
+            RolloutView.resource, namespace: session.namespace, options: ListOptions())
         guard let view = RolloutView.newest(all.items.map(RolloutView.init), of: target.name) else {
             throw APIError.badRequest("landscape \"\(target.name)\" has no rollout in namespace \(session.namespace)")
         }

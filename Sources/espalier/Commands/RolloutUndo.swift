@@ -3,16 +3,20 @@ internal import Client
 internal import Documents
 
 extension RolloutCommand {
-    /// Applies the spec of an earlier landscape revision. The Landscape is written, so that what is declared is what runs.
+    /// Applies the spec of an earlier landscape revision. The Landscape is written, so that what is declared is what
+    /// runs.
     struct Undo: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Goes back to an earlier revision of the landscape; the one before the active one, unless told which.")
+            abstract:
+                "Goes back to an earlier revision of the landscape; the one before the active one, unless told which.")
         @OptionGroup var target: Target
         @Option(help: "Number of the revision, such as 7 for shop-7.") var toRevision: Int64?
 
         func run() async throws {
             let session = try target.connection.open()
-            let key = ObjectKey(GroupResource(group: "espalier.dev", resource: "landscapes"), namespace: session.namespace, name: target.name)
+            let key = ObjectKey(
+                GroupResource(group: "espalier.dev", resource: "landscapes"), namespace: session.namespace,
+                name: target.name)
             let landscape = try await session.client.get(key)
             let revisions = try await revisions(of: landscape, session)
             let chosen = try choose(landscape, revisions)
@@ -22,7 +26,9 @@ extension RolloutCommand {
             let replaced = try await session.client.patch(
                 key, .json([["op": "replace", "path": "/spec", "value": spec]]), subresource: nil,
                 options: WriteOptions(fieldManager: "espalier"))
-            let outcome = replaced.resourceVersion == landscape.resourceVersion ? "is declared already" : "goes back to \(chosen.name)"
+            let outcome =
+                replaced.resourceVersion == landscape.resourceVersion
+                ? "is declared already" : "goes back to \(chosen.name)"
             Terminal.print("landscape.espalier.dev/\(target.name) \(outcome)")
         }
 
@@ -38,14 +44,19 @@ extension RolloutCommand {
             if let toRevision {
                 if let found = revisions.first(where: { Self.number($0) == toRevision }) { return found }
                 let known = revisions.map { String(Self.number($0)) }.joined(separator: ", ")
-                throw APIError.badRequest("landscape \"\(landscape.name)\" has no revision \(toRevision); it has \(known)")
+                throw APIError.badRequest(
+                    "landscape \"\(landscape.name)\" has no revision \(toRevision); it has \(known)")
             }
             let status = landscape.status["revision"]
             let candidate = status?["candidate"]?.stringValue
             let active = status?["active"]?.stringValue
             // While a candidate is on its way, going back means the active one; otherwise the one before it.
-            if let candidate, candidate != active, let found = revisions.first(where: { $0.name == active }) { return found }
-            if let position = revisions.firstIndex(where: { $0.name == active }), position > 0 { return revisions[position - 1] }
+            if let candidate, candidate != active, let found = revisions.first(where: { $0.name == active }) {
+                return found
+            }
+            if let position = revisions.firstIndex(where: { $0.name == active }), position > 0 {
+                return revisions[position - 1]
+            }
             throw APIError.badRequest("landscape \"\(landscape.name)\" has no revision before \(active ?? "its first")")
         }
 

@@ -6,7 +6,8 @@ internal import Seams
 /// One screen: what runs, where, what is wrong and why.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "One screen: what runs, where, what is wrong and why. Ends with 1 where something is wrong.")
+        commandName: "status",
+        abstract: "One screen: what runs, where, what is wrong and why. Ends with 1 where something is wrong.")
 
     @Argument(help: "Only this landscape.") var landscape: String?
     @Flag(name: [.customShort("A"), .long], help: "In all namespaces.") var allNamespaces = false
@@ -51,7 +52,9 @@ struct StatusScreen {
     private static let recent = Duration.seconds(600)
 
     var lines: [String] {
-        if landscapes.isEmpty { return ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."] }
+        if landscapes.isEmpty {
+            return ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."]
+        }
         var lines: [String] = []
         for landscape in landscapes { lines += section(landscape) + [""] }
         lines.removeLast()
@@ -72,9 +75,14 @@ struct StatusScreen {
         let active = status["revision"]?["active"]?.stringValue ?? "none"
         lines.append("  revision  \(active)\(traffic(status))")
         let candidate = status["revision"]?["candidate"]?.stringValue
-        if let candidate, let rollout = rollouts.first(where: {
-            $0.document.namespace == landscape.namespace && $0.landscape == landscape.name && $0.document.spec["to"]?.stringValue == candidate && !$0.hasEnded
-        }) { lines.append("  rollout   \(rollout.summary)") }
+        if let candidate,
+            let rollout = rollouts.first(where: {
+                $0.document.namespace == landscape.namespace && $0.landscape == landscape.name
+                    && $0.document.spec["to"]?.stringValue == candidate && !$0.hasEnded
+            })
+        {
+            lines.append("  rollout   \(rollout.summary)")
+        }
         let rows = (status["services"]?.arrayValue ?? []).map { service -> [String] in
             let name = service["name"]?.stringValue ?? ""
             let own = pods.filter { Self.isPart($0, of: landscape) && $0.labels["app.kubernetes.io/component"] == name }
@@ -91,7 +99,9 @@ struct StatusScreen {
 
     private func traffic(_ status: JSON) -> String {
         let shares = (status["traffic"]?.arrayValue ?? []).compactMap { entry -> String? in
-            guard let revision = entry["revision"]?.stringValue, let weight = entry["weight"]?.integerValue else { return nil }
+            guard let revision = entry["revision"]?.stringValue, let weight = entry["weight"]?.integerValue else {
+                return nil
+            }
             let acknowledged = entry["acknowledged"]?.integerValue
             return "\(revision) \(weight) %" + (acknowledged == weight ? "" : " (gateway has \(acknowledged ?? 0) %)")
         }
@@ -101,21 +111,28 @@ struct StatusScreen {
     /// What is wrong, the cause first: landscapes, routes, pods, then recent warnings nothing else explains.
     var problems: [Problem] {
         var problems: [Problem] = []
-        for document in landscapes + routes.filter({ route in landscapes.contains { Self.isPart(route, of: $0) } || landscapes.isEmpty }) {
+        for document in landscapes
+            + routes.filter({ route in landscapes.contains { Self.isPart(route, of: $0) } || landscapes.isEmpty })
+        {
             let failing = (document.status["conditions"]?.arrayValue ?? []).filter { condition in
                 let isTrue = condition["status"]?.stringValue == "True"
-                return condition["type"]?.stringValue == "Stalled" ? isTrue : condition["type"]?.stringValue != "Progressing" && !isTrue
+                return condition["type"]?.stringValue == "Stalled"
+                    ? isTrue : condition["type"]?.stringValue != "Progressing" && !isTrue
             }
             for condition in failing {
                 let reason = condition["reason"]?.stringValue ?? ""
                 problems.append(
                     Problem(
-                        what: "\(document.kind.lowercased()) \(document.namespace)/\(document.name): \(condition["type"]?.stringValue ?? "") (\(reason))",
+                        what:
+                            "\(document.kind.lowercased()) \(document.namespace)/\(document.name): "
+                            + "\(condition["type"]?.stringValue ?? "") (\(reason))",
                         why: condition["message"]?.stringValue ?? ""))
             }
         }
         for pod in pods where landscapes.contains(where: { Self.isPart(pod, of: $0) }) {
-            if let why = Self.trouble(pod) { problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why)) }
+            if let why = Self.trouble(pod) {
+                problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why))
+            }
         }
         if problems.isEmpty { return [] }
         return problems + warnings
@@ -123,14 +140,20 @@ struct StatusScreen {
 
     private var warnings: [Problem] {
         let recent = events.filter { event in
-            guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else { return false }
+            guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else {
+                return false
+            }
             return now - time < Self.recent
         }
         return Events.sorted(recent).suffix(5).map { event in
             let object = event["involvedObject"]
-            let name = "\(object?["kind"]?.stringValue?.lowercased() ?? "") \(event.namespace)/\(object?["name"]?.stringValue ?? "")"
+            let name =
+                "\(object?["kind"]?.stringValue?.lowercased() ?? "") "
+                + "\(event.namespace)/\(object?["name"]?.stringValue ?? "")"
             return Problem(
-                what: "event \(Description.age(Events.time(event), now)) ago on \(name): \(event["reason"]?.stringValue ?? "")",
+                what:
+                    "event \(Description.age(Events.time(event), now)) ago on \(name): "
+                    + "\(event["reason"]?.stringValue ?? "")",
                 why: event["message"]?.stringValue ?? "")
         }
     }

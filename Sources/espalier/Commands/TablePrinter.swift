@@ -34,7 +34,9 @@ struct TablePrinter {
     private func tables(of selection: Selection) async throws -> [JSON] {
         var tables: [JSON] = []
         if !selection.names.isEmpty {
-            for name in selection.names { tables.append(try await fetch("\(collection(selection))/\(HTTPClient.escape(name))")) }
+            for name in selection.names {
+                tables.append(try await fetch("\(collection(selection))/\(HTTPClient.escape(name))"))
+            }
             return tables
         }
         var resumption = ""
@@ -56,7 +58,9 @@ struct TablePrinter {
         return json
     }
 
-    private func watch(_ selections: [Selection], after revision: String, _ hasHeader: Bool, _ widths: [Int]) async throws {
+    private func watch(_ selections: [Selection], after revision: String, _ hasHeader: Bool, _ widths: [Int])
+        async throws
+    {
         guard selections.count == 1, selections[0].names.count < 2 else {
             throw APIError.badRequest("expected one type, and at most one name, with --watch")
         }
@@ -78,7 +82,9 @@ struct TablePrinter {
                 if let error = APIError(status: object) { throw error }
                 defer { isFirst = false }
                 if event["type"]?.stringValue == "BOOKMARK" || isFirst { continue }
-                for line in layOut(object, "").lines(withHeader: needsHeader, minimumWidths: widths) { Terminal.print(line) }
+                for line in layOut(object, "").lines(withHeader: needsHeader, minimumWidths: widths) {
+                    Terminal.print(line)
+                }
                 needsHeader = false
             }
         }
@@ -86,7 +92,8 @@ struct TablePrinter {
 
     private func collection(_ selection: Selection) -> String {
         let information = selection.resource.information
-        return session.client.path(information, namespace: command.allNamespaces ? "" : session.namespace(for: information))
+        return session.client.path(
+            information, namespace: command.allNamespaces ? "" : session.namespace(for: information))
     }
 
     private func prefix(of selection: Selection) -> String {
@@ -96,14 +103,18 @@ struct TablePrinter {
 
     private func layOut(_ table: JSON, _ prefix: String) -> TextTable {
         let definitions = table["columnDefinitions"]?.arrayValue ?? []
-        let shown = definitions.indices.filter { command.output == .wide || (definitions[$0]["priority"]?.integerValue ?? 0) == 0 }
+        let shown = definitions.indices.filter {
+            command.output == .wide || (definitions[$0]["priority"]?.integerValue ?? 0) == 0
+        }
         var header = shown.map { (definitions[$0]["name"]?.stringValue ?? "").uppercased() }
         if command.allNamespaces { header.insert("NAMESPACE", at: 0) }
         let rows = (table["rows"]?.arrayValue ?? []).map { row -> [String] in
             let cells = row["cells"]?.arrayValue ?? []
             var texts = shown.map { $0 < cells.count ? Self.text(cells[$0]) : "" }
             if !texts.isEmpty { texts[0] = prefix + texts[0] }
-            if command.allNamespaces { texts.insert(row["object"]?["metadata"]?["namespace"]?.stringValue ?? "", at: 0) }
+            if command.allNamespaces {
+                texts.insert(row["object"]?["metadata"]?["namespace"]?.stringValue ?? "", at: 0)
+            }
             return texts
         }
         return TextTable(header: header, rows: rows)

@@ -20,6 +20,7 @@ struct VersionCommand: AsyncParsableCommand {
         guard let session = try? connection.open() else { return }
         let answer = try await session.client.request("GET", "/version")
         let version = try JSONParser.parse(answer.body)["gitVersion"]?.stringValue ?? "unknown"
-        Terminal.print("server   Kubernetes API \(version) at https://\(session.client.endpoint.host):\(session.client.endpoint.port)")
+        let endpoint = session.client.endpoint
+        Terminal.print("server   Kubernetes API \(version) at https://\(endpoint.host):\(endpoint.port)")
     }
 }

@@ -31,7 +31,9 @@ import Testing
         maybe("size") { .integer(Int64(random.next(below: 3))) }
         maybe("frame") { random.chance(50) ? ["material": "oak"] : ["material": "ash", "lid": ["hinged": true]] }
         maybe("ports") { items(random) { ["name": .string($0), "port": .integer(Int64(random.next(below: 2)))] } }
-        maybe("taps") { random.chance(50) ? [["port": 1]] : [["port": 1, "protocol": "UDP", "note": "n"], ["port": 2]] }
+        maybe("taps") {
+            random.chance(50) ? [["port": 1]] : [["port": 1, "protocol": "UDP", "note": "n"], ["port": 2]]
+        }
         maybe("tags") { items(random) { .string($0) } }
         maybe("words") { items(random) { .string($0) } }
         maybe("choice") { random.pick([["a": "1"], ["b": "1"]]) }
@@ -111,8 +113,8 @@ import Testing
     }
 
     /// Pruning in one step is the same as the three steps that structured-merge-diff describes: take everything out,
-    /// put back what has an owner, put back what the manager never had. (Where elements belong to nobody the three steps
-    /// can lose them together with the last element that does; one step keeps them.)
+    /// put back what has an owner, put back what the manager never had. (Where elements belong to nobody the three
+    /// steps can lose them together with the last element that does; one step keeps them.)
     @Test(arguments: 0..<400)
     func pruningInOneStep(seed: Int) {
         let random = Generator(seed: UInt64(seed) &+ 1_000_000)
@@ -120,8 +122,10 @@ import Testing
         let merged = type.merge(type.merge(Self.config(random), Self.config(random)), Self.config(random))
         let existing = type.fieldSet(of: merged)
         let last = type.fieldSet(of: Self.config(random)).intersection(existing)
-        let owned = type.fieldSet(of: Self.config(random)).union(Self.taken(type.fieldSet(of: Self.config(random)), random))
-            .intersection(existing).union(existing.difference(last))
+        let owned = type.fieldSet(of: Self.config(random)).union(
+            Self.taken(type.fieldSet(of: Self.config(random)), random)
+        )
+        .intersection(existing).union(existing.difference(last))
         func remove(_ set: FieldSet) -> JSON { type.remove(set, from: merged) ?? .object(JSONObject()) }
         func named(_ document: JSON) -> FieldSet { type.withNamedMembers(type.fieldSet(of: document)) }
 
@@ -134,11 +138,12 @@ import Testing
 
     /// What an updater may own: any fields but those that name an element.
     private static func taken(_ set: FieldSet, _ random: Generator) -> FieldSet {
-        FieldSet(paths: set.paths.filter { path in
-            let name = path.last?.fieldName
-            let isInTap = path.contains(.field("taps")) && name == "port"
-            return name != nil && name != "name" && name != "protocol" && !isInTap && random.chance(50)
-        })
+        FieldSet(
+            paths: set.paths.filter { path in
+                let name = path.last?.fieldName
+                let isInTap = path.contains(.field("taps")) && name == "port"
+                return name != nil && name != "name" && name != "protocol" && !isInTap && random.chance(50)
+            })
     }
 
     private static func partOf(_ set: FieldSet, _ random: Generator) -> FieldSet {

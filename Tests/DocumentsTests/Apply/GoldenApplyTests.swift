@@ -11,11 +11,12 @@ import Testing
     @Test func firstApplyCreatesAndOwnsWhatItSays() throws {
         var stage = Stage()
         try stage.apply("kubectl", Self.full)
-        #expect(stage.owners == [
-            #"kubectl Apply: {"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:color":{},"f:frame":{"f:material":{}},"#
-                + #""f:ports":{"k:{\"name\":\"in\"}":{".":{},"f:name":{},"f:port":{}}},"f:size":{},"#
-                + #""f:tags":{"v:\"ash\"":{},"v:\"elm\"":{}}}}"#
-        ])
+        #expect(
+            stage.owners == [
+                #"kubectl Apply: {"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:color":{},"f:frame":{"f:material":{}},"#
+                    + #""f:ports":{"k:{\"name\":\"in\"}":{".":{},"f:name":{},"f:port":{}}},"f:size":{},"#
+                    + #""f:tags":{"v:\"ash\"":{},"v:\"elm\"":{}}}}"#
+            ])
     }
 
     @Test func applyingTheSameAgainIsTheSameDocument() throws {
@@ -38,21 +39,27 @@ import Testing
         var stage = Stage()
         try stage.apply("kubectl", Self.full)
         let error = #expect(throws: APIError.self) {
-            try stage.apply("other", #"""
+            try stage.apply(
+                "other",
+                #"""
                 {"metadata": {"labels": {"app": "two"}}, "spec": {"color": "Green", "size": 6,
                  "ports": [{"name": "in", "port": 81}], "frame": {"material": "pine"}}}
                 """#)
         }
-        #expect(error?.message == """
-            Apply failed with 5 conflicts: conflicts with "kubectl":
-            - .metadata.labels.app
-            - .spec.color
-            - .spec.size
-            - .spec.frame.material
-            - .spec.ports[name="in"].port
-            """)
-        #expect(error?.causes.first == APIError.Cause(
-            reason: "FieldManagerConflict", message: #"conflict with "kubectl""#, field: ".metadata.labels.app"))
+        #expect(
+            error?.message == """
+                Apply failed with 5 conflicts: conflicts with "kubectl":
+                - .metadata.labels.app
+                - .spec.color
+                - .spec.size
+                - .spec.frame.material
+                - .spec.ports[name="in"].port
+                """)
+        #expect(
+            error?.causes.first
+                == APIError.Cause(
+                    reason: "FieldManagerConflict", message: #"conflict with "kubectl""#, field: ".metadata.labels.app")
+        )
         #expect(error?.causes.count == 5)
     }
 
@@ -61,17 +68,21 @@ import Testing
         try stage.apply("kubectl", Self.full)
         let created = stage.time(of: "kubectl")
         try stage.apply("other", Self.takeover, force: true)
-        #expect(stage.spec == fixture(#"""
-            {"color": "Green", "size": 5, "ports": [{"name": "in", "port": 80}, {"name": "out", "port": 90}],
-             "tags": ["ash", "elm", "fir"], "frame": {"material": "oak"}}
-            """#))
-        #expect(stage.owners == [
-            #"kubectl Apply: {"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:frame":{"f:material":{}},"#
-                + #""f:ports":{"k:{\"name\":\"in\"}":{".":{},"f:name":{},"f:port":{}}},"f:size":{},"#
-                + #""f:tags":{"v:\"ash\"":{},"v:\"elm\"":{}}}}"#,
-            #"other Apply: {"f:spec":{"f:color":{},"f:ports":{"k:{\"name\":\"out\"}":{".":{},"f:name":{},"f:port":{}}},"#
-                + #""f:tags":{"v:\"elm\"":{},"v:\"fir\"":{}}}}"#,
-        ])
+        #expect(
+            stage.spec
+                == fixture(
+                    #"""
+                    {"color": "Green", "size": 5, "ports": [{"name": "in", "port": 80}, {"name": "out", "port": 90}],
+                     "tags": ["ash", "elm", "fir"], "frame": {"material": "oak"}}
+                    """#))
+        #expect(
+            stage.owners == [
+                #"kubectl Apply: {"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:frame":{"f:material":{}},"#
+                    + #""f:ports":{"k:{\"name\":\"in\"}":{".":{},"f:name":{},"f:port":{}}},"f:size":{},"#
+                    + #""f:tags":{"v:\"ash\"":{},"v:\"elm\"":{}}}}"#,
+                #"other Apply: {"f:spec":{"f:color":{},"f:ports":{"k:{\"name\":\"out\"}":{".":{},"f:name":{},"f:port":{}}},"#
+                    + #""f:tags":{"v:\"elm\"":{},"v:\"fir\"":{}}}}"#,
+            ])
         #expect(stage.time(of: "kubectl") == created)
     }
 
@@ -85,9 +96,12 @@ import Testing
         try stage.apply("other", Self.takeover, force: true)
         try stage.apply("kubectl", #"{"spec": {"size": 5}}"#)
         #expect(stage.live?["metadata"]?["labels"] == nil)
-        #expect(stage.spec == fixture(#"""
-            {"color": "Green", "ports": [{"name": "out", "port": 90}], "size": 5, "tags": ["elm", "fir"]}
-            """#))
+        #expect(
+            stage.spec
+                == fixture(
+                    #"""
+                    {"color": "Green", "ports": [{"name": "out", "port": 90}], "size": 5, "tags": ["elm", "fir"]}
+                    """#))
         #expect(stage.owners.last == #"kubectl Apply: {"f:spec":{"f:size":{}}}"#, "the latest write is the last entry")
     }
 
@@ -97,15 +111,17 @@ import Testing
         try stage.apply("other", Self.takeover)
         stage.patch("patcher", #"{"spec": {"size": 8}}"#)
         let error = #expect(throws: APIError.self) { try stage.apply("kubectl", #"{"spec": {"size": 5}}"#) }
-        #expect(error?.message
-            == #"Apply failed with 1 conflict: conflict with "patcher" using example.com/v1: .spec.size"#)
+        #expect(
+            error?.message
+                == #"Apply failed with 1 conflict: conflict with "patcher" using example.com/v1: .spec.size"#)
         try stage.apply("kubectl", #"{"spec": {"size": 8}}"#)
-        #expect(stage.owners == [
-            #"kubectl Apply: {"f:spec":{"f:size":{}}}"#,
-            #"other Apply: {"f:spec":{"f:color":{},"f:ports":{"k:{\"name\":\"out\"}":{".":{},"f:name":{},"f:port":{}}},"#
-                + #""f:tags":{"v:\"elm\"":{},"v:\"fir\"":{}}}}"#,
-            #"patcher Update: {"f:spec":{"f:size":{}}}"#,
-        ])
+        #expect(
+            stage.owners == [
+                #"kubectl Apply: {"f:spec":{"f:size":{}}}"#,
+                #"other Apply: {"f:spec":{"f:color":{},"f:ports":{"k:{\"name\":\"out\"}":{".":{},"f:name":{},"f:port":{}}},"#
+                    + #""f:tags":{"v:\"elm\"":{},"v:\"fir\"":{}}}}"#,
+                #"patcher Update: {"f:spec":{"f:size":{}}}"#,
+            ])
         #expect(stage.time(of: "kubectl") == nil, "an apply that changed nothing leaves no time")
     }
 
@@ -124,8 +140,9 @@ import Testing
     func unfitConfigurations(body: String, message: String) throws {
         var stage = Stage()
         let error = #expect(throws: APIError.self) { try stage.apply("m", body) }
-        #expect(error?.message
-            == "failed to create typed patch object (/alpha; example.com/v1, Kind=Widget): \(message)")
+        #expect(
+            error?.message
+                == "failed to create typed patch object (/alpha; example.com/v1, Kind=Widget): \(message)")
         #expect(stage.live == nil)
     }
 
@@ -142,24 +159,30 @@ import Testing
         var stage = Stage(hasStatus: true)
         try stage.apply("m1", #"{"spec": {"size": 5}, "status": {"phase": "Bad"}}"#)
         #expect(stage.live?["status"] == nil)
-        try stage.apply("m3", #"{"spec": {"size": 6}, "status": {"phase": "Good", "replicas": 2}}"#, subresource: "status")
-        #expect(stage.owners == [
-            #"m1 Apply: {"f:spec":{"f:size":{}}}"#,
-            #"m3 Apply status: {"f:status":{"f:phase":{},"f:replicas":{}}}"#,
-        ])
+        try stage.apply(
+            "m3", #"{"spec": {"size": 6}, "status": {"phase": "Good", "replicas": 2}}"#, subresource: "status")
+        #expect(
+            stage.owners == [
+                #"m1 Apply: {"f:spec":{"f:size":{}}}"#,
+                #"m3 Apply status: {"f:status":{"f:phase":{},"f:replicas":{}}}"#,
+            ])
         #expect(stage.spec == fixture(#"{"size": 5}"#))
         #expect(stage.live?["status"] == fixture(#"{"phase": "Good", "replicas": 2}"#))
         let error = #expect(throws: APIError.self) {
             try stage.apply("m4", #"{"status": {"phase": "Bad"}}"#, subresource: "status")
         }
-        #expect(error?.message
-            == #"Apply failed with 1 conflict: conflict with "m3" with subresource "status": .status.phase"#)
+        #expect(
+            error?.message
+                == #"Apply failed with 1 conflict: conflict with "m3" with subresource "status": .status.phase"#)
     }
 
     @Test func mapsOfStringsMergeByKey() throws {
-        var stage = Stage(schema: Schema(fixture(#"""
-            {"type": "object", "properties": {"data": {"type": "object", "additionalProperties": {"type": "string"}}}}
-            """#)))
+        var stage = Stage(
+            schema: Schema(
+                fixture(
+                    #"""
+                    {"type": "object", "properties": {"data": {"type": "object", "additionalProperties": {"type": "string"}}}}
+                    """#)))
         try stage.apply("kubectl", #"{"data": {"a": "1", "b": "2"}}"#)
         let error = #expect(throws: APIError.self) { try stage.apply("other", #"{"data": {"a": "3"}}"#) }
         #expect(error?.message == #"Apply failed with 1 conflict: conflict with "kubectl": .data.a"#)

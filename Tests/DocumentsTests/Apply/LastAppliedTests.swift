@@ -7,7 +7,9 @@ import Testing
 
     private func clientSideApplied() -> Stage {
         var stage = Stage()
-        stage.create("kubectl-client-side-apply", #"""
+        stage.create(
+            "kubectl-client-side-apply",
+            #"""
             {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration":
               "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{\"annotations\":{},\"name\":\"alpha\"},\"spec\":{\"color\":\"Red\",\"size\":5}}\n"}},
              "spec": {"color": "Red", "size": 5}}
@@ -19,8 +21,10 @@ import Testing
         var stage = clientSideApplied()
         try stage.apply("kubectl", #"{"spec": {"color": "Blue"}}"#)
         #expect(stage.spec == fixture(#"{"color": "Blue", "size": 5}"#))
-        #expect(stage.live?["metadata"]?["annotations"]?[Self.annotation]?.stringValue
-            == #"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"alpha"},"spec":{"color":"Blue"}}"# + "\n")
+        #expect(
+            stage.live?["metadata"]?["annotations"]?[Self.annotation]?.stringValue
+                == #"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"alpha"},"spec":{"color":"Blue"}}"#
+                + "\n")
     }
 
     @Test func otherManagersConflict() throws {
@@ -31,9 +35,12 @@ import Testing
     @Test func whatWasChangedSinceConflicts() throws {
         var stage = clientSideApplied()
         stage.patch("someone", #"{"spec": {"size": 6}}"#)
-        let error = #expect(throws: APIError.self) { try stage.apply("kubectl", #"{"spec": {"color": "Blue", "size": 7}}"#) }
-        #expect(error?.message
-            == #"Apply failed with 1 conflict: conflict with "someone" using example.com/v1: .spec.size"#)
+        let error = #expect(throws: APIError.self) {
+            try stage.apply("kubectl", #"{"spec": {"color": "Blue", "size": 7}}"#)
+        }
+        #expect(
+            error?.message
+                == #"Apply failed with 1 conflict: conflict with "someone" using example.com/v1: .spec.size"#)
         #expect(stage.spec == fixture(#"{"color": "Red", "size": 6}"#))
     }
 

@@ -6,11 +6,15 @@ import Testing
 @Suite struct OwnershipTests {
     @Test func createOwnsObjectsAndLists() {
         var stage = Stage()
-        stage.create("curl", #"{"metadata": {"labels": {"a": "b"}}, "spec": {"size": 1, "frame": {}, "ports": [{"name": "in"}], "words": ["x"]}}"#)
-        #expect(stage.owners == [
-            #"curl Update: {"f:metadata":{"f:labels":{".":{},"f:a":{}}},"f:spec":{".":{},"f:frame":{},"#
-                + #""f:ports":{".":{},"k:{\"name\":\"in\"}":{".":{},"f:name":{}}},"f:size":{},"f:words":{}}}"#
-        ])
+        stage.create(
+            "curl",
+            #"{"metadata": {"labels": {"a": "b"}}, "spec": {"size": 1, "frame": {}, "ports": [{"name": "in"}], "words": ["x"]}}"#
+        )
+        #expect(
+            stage.owners == [
+                #"curl Update: {"f:metadata":{"f:labels":{".":{},"f:a":{}}},"f:spec":{".":{},"f:frame":{},"#
+                    + #""f:ports":{".":{},"k:{\"name\":\"in\"}":{".":{},"f:name":{}}},"f:size":{},"f:words":{}}}"#
+            ])
     }
 
     @Test func updateThatChangesNothingKeepsTheTimes() {
@@ -27,22 +31,26 @@ import Testing
         var stage = Stage()
         try stage.apply("a", #"{"spec": {"size": 1, "color": "Red", "tags": ["x", "y"]}}"#)
         stage.patch("b", #"{"spec": {"size": 2, "color": null, "tags": ["y"]}}"#)
-        #expect(stage.owners == [
-            #"a Apply: {"f:spec":{"f:tags":{"v:\"y\"":{}}}}"#, #"b Update: {"f:spec":{"f:size":{}}}"#,
-        ])
+        #expect(
+            stage.owners == [
+                #"a Apply: {"f:spec":{"f:tags":{"v:\"y\"":{}}}}"#, #"b Update: {"f:spec":{"f:size":{}}}"#,
+            ])
     }
 
     @Test func firstApplyLeavesTheRestToBeforeFirstApply() throws {
         var stage = Stage()
         stage.live = widgetDocument(#"{"spec": {"size": 1, "color": "Red"}}"#)
         try stage.apply("a", #"{"spec": {"size": 1}}"#)
-        #expect(stage.owners == [
-            #"a Apply: {"f:spec":{"f:size":{}}}"#,
-            #"before-first-apply Update: {"f:spec":{".":{},"f:color":{},"f:size":{}}}"#,
-        ])
+        #expect(
+            stage.owners == [
+                #"a Apply: {"f:spec":{"f:size":{}}}"#,
+                #"before-first-apply Update: {"f:spec":{".":{},"f:color":{},"f:size":{}}}"#,
+            ])
         let error = #expect(throws: APIError.self) { try stage.apply("a", #"{"spec": {"color": "Blue"}}"#) }
-        #expect(error?.message
-            == #"Apply failed with 1 conflict: conflict with "before-first-apply" using example.com/v1: .spec.color"#)
+        #expect(
+            error?.message
+                == #"Apply failed with 1 conflict: conflict with "before-first-apply" using example.com/v1: .spec.color"#
+        )
     }
 
     @Test func aListOfOneEmptyEntryForgetsEveryone() {
@@ -64,9 +72,10 @@ import Testing
         var stage = Stage()
         stage.create("a", #"{"spec": {"size": 1}}"#)
         stage.patch("b", #"{"metadata": {"managedFields": \#(managedFields)}, "spec": {"color": "Red"}}"#)
-        #expect(stage.owners == [
-            #"a Update: {"f:spec":{".":{},"f:size":{}}}"#, #"b Update: {"f:spec":{"f:color":{}}}"#,
-        ])
+        #expect(
+            stage.owners == [
+                #"a Update: {"f:spec":{".":{},"f:size":{}}}"#, #"b Update: {"f:spec":{"f:color":{}}}"#,
+            ])
         stage.live?["metadata"]?["managedFields"] = fixture(managedFields)
         stage.patch("c", #"{"spec": {"size": 5}}"#)
         #expect(stage.spec == fixture(#"{"size": 5, "color": "Red"}"#))
@@ -75,7 +84,9 @@ import Testing
     @Test func clientsMayEditManagedFields() {
         var stage = Stage()
         stage.create("a", #"{"spec": {"size": 1}}"#)
-        stage.patch("b", #"""
+        stage.patch(
+            "b",
+            #"""
             {"metadata": {"managedFields": [{"manager": "z", "operation": "Apply", "apiVersion": "example.com/v1",
              "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:size": {}}}}]}}
             """#)
@@ -98,7 +109,8 @@ import Testing
 
     @Test func fieldsOfTheServerBelongToNobody() throws {
         var stage = Stage()
-        try stage.apply("a", #"{"metadata": {"uid": "u", "creationTimestamp": null, "generation": 4}, "spec": {"size": 1}}"#)
+        try stage.apply(
+            "a", #"{"metadata": {"uid": "u", "creationTimestamp": null, "generation": 4}, "spec": {"size": 1}}"#)
         #expect(stage.owners == [#"a Apply: {"f:spec":{"f:size":{}}}"#])
         stage.live?["metadata"]?["uid"] = "1"
         stage.live?["metadata"]?["creationTimestamp"] = "2026-01-01T00:00:00Z"
@@ -110,25 +122,35 @@ import Testing
     @Test func whatBecameAtomicIsOwnedAsAWhole() throws {
         var stage = Stage()
         try stage.apply("a", #"{"spec": {"frame": {"material": "oak"}}}"#)
-        stage.schema = Schema(fixture(#"""
-            {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-              "frame": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {"material": {"type": "string"}}}}}}}
-            """#))
-        let error = #expect(throws: APIError.self) { try stage.apply("b", #"{"spec": {"frame": {"material": "ash"}}}"#) }
+        stage.schema = Schema(
+            fixture(
+                #"""
+                {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+                  "frame": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {"material": {"type": "string"}}}}}}}
+                """#))
+        let error = #expect(throws: APIError.self) {
+            try stage.apply("b", #"{"spec": {"frame": {"material": "ash"}}}"#)
+        }
         #expect(error?.message == #"Apply failed with 1 conflict: conflict with "a": .spec.frame"#)
     }
 
     @Test func defaultsOfKeyFieldsNameElements() throws {
         var stage = Stage()
-        try stage.apply("a", #"{"spec": {"taps": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP", "note": "t"}]}}"#)
+        try stage.apply(
+            "a", #"{"spec": {"taps": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP", "note": "t"}]}}"#
+        )
         try stage.apply("b", #"{"spec": {"taps": [{"port": 53, "note": "t"}]}}"#)
         #expect(stage.spec?["taps"]?.arrayValue?.count == 2)
-        #expect(stage.owners.first == #"b Apply: {"f:spec":{"f:taps":{"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:note":{},"f:port":{}}}}}"#)
+        #expect(
+            stage.owners.first
+                == #"b Apply: {"f:spec":{"f:taps":{"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:note":{},"f:port":{}}}}}"#
+        )
     }
 
     @Test func atomicPartsAreReplaced() throws {
         var stage = Stage()
-        try stage.apply("a", #"{"spec": {"choice": {"a": "1"}, "words": ["x"], "extra": {"deep": {"list": [1], "n": 1}}}}"#)
+        try stage.apply(
+            "a", #"{"spec": {"choice": {"a": "1"}, "words": ["x"], "extra": {"deep": {"list": [1], "n": 1}}}}"#)
         try stage.apply("a", #"{"spec": {"choice": {"b": "2"}, "words": ["y"], "extra": {"deep": {"list": [2]}}}}"#)
         #expect(stage.spec == fixture(#"{"choice": {"b": "2"}, "words": ["y"], "extra": {"deep": {"list": [2]}}}"#))
         #expect(throws: APIError.self) { try stage.apply("b", #"{"spec": {"choice": {"b": "2", "a": "1"}}}"#) }
@@ -173,7 +195,8 @@ import Testing
     @Test func entriesAreTheSameWhateverTheirTimesAndOrder() throws {
         func managed(_ first: String, _ second: String) -> ManagedFields? {
             func entry(_ manager: String, _ time: String) -> JSON {
-                fixture(#"""
+                fixture(
+                    #"""
                     {"manager": "\#(manager)", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:0\#(time)Z",
                      "fieldsType": "FieldsV1", "fieldsV1": {"f:\#(manager)": {}}}
                     """#)
@@ -188,7 +211,8 @@ import Testing
 
     @Test func storedDuplicatesAreReplacedByWhatIsApplied() throws {
         var stage = Stage()
-        stage.create("a", #"{"spec": {"ports": [{"name": "in", "port": 1}, {"name": "in", "port": 2}, {"name": "out"}]}}"#)
+        stage.create(
+            "a", #"{"spec": {"ports": [{"name": "in", "port": 1}, {"name": "in", "port": 2}, {"name": "out"}]}}"#)
         try stage.apply("b", #"{"spec": {"ports": [{"name": "in", "port": 3}]}}"#, force: true)
         #expect(stage.spec == fixture(#"{"ports": [{"name": "in", "port": 3}, {"name": "out"}]}"#))
     }

@@ -2,7 +2,8 @@ import Documents
 import Testing
 
 @Suite struct PositionalPathTests {
-    private let document = fixture(#"""
+    private let document = fixture(
+        #"""
         {"metadata": {"labels": {"app": "x", "app.kubernetes.io/part-of": "shop"}},
          "spec": {"ports": [{"name": "out", "port": 1}, {"name": "a],b", "port": 2}], "tags": ["x", "y"],
           "taps": [{"port": 53}], "color": "Red"}}

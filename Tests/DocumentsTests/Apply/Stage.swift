@@ -11,29 +11,31 @@ func fixture(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) 
 }
 
 /// A schema with every way to merge: objects, maps, atomic objects and lists, sets, lists by key, unknown fields.
-let widget = Schema(fixture("""
-    {"type": "object", "properties": {
-      "spec": {"type": "object", "properties": {
-        "color": {"type": "string"},
-        "size": {"type": "integer"},
-        "limit": {"x-kubernetes-int-or-string": true},
-        "frame": {"type": "object", "properties": {
-          "material": {"type": "string"},
-          "lid": {"type": "object", "properties": {"hinged": {"type": "boolean"}}}}},
-        "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": {
-          "type": "object", "properties": {
-            "name": {"type": "string"}, "port": {"type": "integer"}, "target": {"type": "integer"}}}},
-        "taps": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"],
-          "items": {"type": "object", "properties": {
-            "port": {"type": "integer"}, "protocol": {"type": "string", "default": "TCP"}, "note": {"type": "string"}}}},
-        "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
-        "words": {"type": "array", "items": {"type": "string"}},
-        "choice": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
-          "a": {"type": "string"}, "b": {"type": "string"}}},
-        "notes": {"type": "object", "additionalProperties": {"type": "string"}},
-        "extra": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}},
-      "status": {"type": "object", "properties": {"phase": {"type": "string"}, "replicas": {"type": "integer"}}}}}
-    """))
+let widget = Schema(
+    fixture(
+        """
+        {"type": "object", "properties": {
+          "spec": {"type": "object", "properties": {
+            "color": {"type": "string"},
+            "size": {"type": "integer"},
+            "limit": {"x-kubernetes-int-or-string": true},
+            "frame": {"type": "object", "properties": {
+              "material": {"type": "string"},
+              "lid": {"type": "object", "properties": {"hinged": {"type": "boolean"}}}}},
+            "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": {
+              "type": "object", "properties": {
+                "name": {"type": "string"}, "port": {"type": "integer"}, "target": {"type": "integer"}}}},
+            "taps": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"],
+              "items": {"type": "object", "properties": {
+                "port": {"type": "integer"}, "protocol": {"type": "string", "default": "TCP"}, "note": {"type": "string"}}}},
+            "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "words": {"type": "array", "items": {"type": "string"}},
+            "choice": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
+              "a": {"type": "string"}, "b": {"type": "string"}}},
+            "notes": {"type": "object", "additionalProperties": {"type": "string"}},
+            "extra": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}},
+          "status": {"type": "object", "properties": {"phase": {"type": "string"}, "replicas": {"type": "integer"}}}}}
+        """))
 
 /// One document that several managers write, as the API server would let them.
 struct Stage {
@@ -82,7 +84,8 @@ struct Stage {
     }
 
     func time(of manager: String) -> String? {
-        live?["metadata"]?["managedFields"]?.arrayValue?.first { $0["manager"] == .string(manager) }?["time"]?.stringValue
+        live?["metadata"]?["managedFields"]?.arrayValue?.first { $0["manager"] == .string(manager) }?["time"]?
+            .stringValue
     }
 
     var spec: JSON? { live?["spec"] }
@@ -91,7 +94,9 @@ struct Stage {
 func widgetDocument(_ body: String) -> JSON {
     var document = fixture(#"{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "alpha"}}"#)
     let given = fixture(body)
-    for member in given.objectValue?.members ?? [] where member.key != "metadata" { document[member.key] = member.value }
+    for member in given.objectValue?.members ?? [] where member.key != "metadata" {
+        document[member.key] = member.value
+    }
     for member in given["metadata"]?.objectValue?.members ?? [] { document["metadata"]?[member.key] = member.value }
     return document
 }
