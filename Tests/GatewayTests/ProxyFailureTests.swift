@@ -15,6 +15,9 @@ import Testing
         return timeouts
     }
 
+    /// An endpoint where nobody listens, and nobody will: a free port may be another test's a moment later.
+    static let refusing = "127.0.0.1:1"
+
     @Test func saysWhatHasNoRoute() async throws {
         try await withProxy { proxy in
             try await proxy.serve([String]())
@@ -39,10 +42,8 @@ import Testing
 
     @Test func triesOtherEndpointsWhereOneRefuses() async throws {
         let server = try await ScriptedServer.start(answering("up"))
-        let gone = try await ScriptedServer.start { _ in }
-        await gone.stop()
         try await withProxy { proxy in
-            try await proxy.serve([gone.endpoint, server.endpoint])
+            try await proxy.serve([Self.refusing, server.endpoint])
             let wire = try await proxy.connect()
             for _ in 0..<20 { #expect(try await wire.get().body == "up") }
         }
@@ -51,10 +52,8 @@ import Testing
 
     @Test func waitsALittleForAnEndpointToComeBack() async throws {
         let server = try await ScriptedServer.start(answering("back"))
-        let gone = try await ScriptedServer.start { _ in }
-        await gone.stop()
         try await withProxy { proxy in
-            try await proxy.serve([gone.endpoint])
+            try await proxy.serve([Self.refusing])
             let wire = try await proxy.connect()
             try await wire.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi")
             try await proxy.serve([server.endpoint])
@@ -64,13 +63,11 @@ import Testing
     }
 
     @Test func answers502WhereNoEndpointAccepts() async throws {
-        let gone = try await ScriptedServer.start { _ in }
-        await gone.stop()
         try await withProxy(timeouts: Self.quick) { proxy in
-            try await proxy.serve([gone.endpoint])
+            try await proxy.serve([Self.refusing])
             let answer = try await (try await proxy.connect()).get()
             #expect(answer.head.hasPrefix("HTTP/1.1 502 Bad Gateway"))
-            #expect(answer.body.contains("accepts connections") && answer.body.contains(gone.endpoint))
+            #expect(answer.body.contains("accepts connections") && answer.body.contains(Self.refusing))
         }
     }
 

@@ -5,7 +5,7 @@ struct GatewayLauncher: Sendable {
     let configuration: GatewayConfiguration
 
     /// Starts a gateway in a session of its own, so that nothing that ends the server ends it. Answers its pid. It
-    /// inherits no descriptor: everything the server opens closes on exec.
+    /// inherits no descriptor of the server's.
     func start() throws(GatewayMessageError) -> pid_t {
         let arguments = [
             configuration.executable, "gateway", "--socket", configuration.socketPath, "--listen", configuration.listen,
@@ -19,6 +19,7 @@ struct GatewayLauncher: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, configuration.logPath, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        try closeEverythingElse(&actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -43,6 +44,16 @@ struct GatewayLauncher: Sendable {
                 message: "cannot start the gateway \(configuration.executable): \(String(cString: strerror(code)))")
         }
         return pid
+    }
+
+    /// The sockets of an event loop do not close on exec. A gateway that held the server's listener open would keep the
+    /// next server from its port. Looked up by name: Glibc's headers show the function to GNU sources only.
+    private func closeEverythingElse(_ actions: inout posix_spawn_file_actions_t) throws(GatewayMessageError) {
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else {
+            throw GatewayMessageError(message: "this C library has no posix_spawn_file_actions_addclosefrom_np; Glibc 2.34 has")
+        }
+        _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, 3)
     }
 
     private func withStrings<Result>(

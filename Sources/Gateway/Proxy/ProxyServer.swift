@@ -11,7 +11,9 @@ package final class ProxyServer: @unchecked Sendable {
     private struct State {
         var listeners = ServiceListenerSet()
         var channels: [ServiceListenerSet.Address: any Channel] = [:]
-        /// Which backend a service address leads to; read by accepting connections through `backendNames`.
+        /// Listeners on their way out.
+        var closing = 0
+        /// Kept when every address has been tried, and every one that was given up is closed.
         var settled: [EventLoopPromise<Void>] = []
         var isStopping = false
     }
@@ -21,6 +23,7 @@ package final class ProxyServer: @unchecked Sendable {
     private let loops: [ProxyLoop]
     private let connectionCount = ConnectionCount()
     private let logger: Logger
+    /// Which backend each service address leads to; read by connections as they are accepted.
     private let backendNames = Mutex<[ServiceListenerSet.Address: String]>([:])
     private var state = State()
     private var listener: (any Channel)?
@@ -100,7 +103,7 @@ package final class ProxyServer: @unchecked Sendable {
         for action in actions {
             switch action {
             case .open(let address): open(address)
-            case .close(let address): state.channels.removeValue(forKey: address)?.close(promise: nil)
+            case .close(let address): close(address)
             case .retry(let milliseconds):
                 control.assumeIsolated().scheduleTask(in: .milliseconds(Int64(milliseconds))) {
                     if !self.state.isStopping { self.perform(self.state.listeners.onRetry()) }
@@ -131,8 +134,17 @@ package final class ProxyServer: @unchecked Sendable {
             }
     }
 
+    private func close(_ address: ServiceListenerSet.Address) {
+        guard let channel = state.channels.removeValue(forKey: address) else { return }
+        state.closing += 1
+        channel.close().hop(to: control).assumeIsolated().whenComplete { _ in
+            self.state.closing -= 1
+            self.checkSettled()
+        }
+    }
+
     private func checkSettled() {
-        guard state.listeners.isSettled else { return }
+        guard state.listeners.isSettled, state.closing == 0 else { return }
         for promise in state.settled { promise.succeed() }
         state.settled = []
     }
