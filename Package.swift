@@ -67,6 +67,10 @@ let package = Package(
         .testTarget(
             name: "GatewayTests", dependencies: ["Seams", "Documents", "Client", "Gateway", "espalier", logging] + nio,
             swiftSettings: settings),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["Seams", "Documents", "Store", "Client", "APIServer", "ControlLoop", "Reconcilers", "Simulation"],
+            swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
         .testTarget(
             name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),
