@@ -190,7 +190,8 @@ struct LandscapeScenarioTests {
         try await world.applyShop(version: "1")
         try await world.plane.run(for: .seconds(30))
         #expect(try await world.active() == "shop-1")
-        #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
+        let landscape = try await world.get(Kinds.landscape, "shop")
+        #expect(landscape.isTrue("Ready"), "\(landscape.status.text(indent: true))")
         #expect(try await world.list(Kinds.pod).count == 2)
     }
 

@@ -91,7 +91,8 @@ struct LandscapePass {
             namespace: landscape.namespace, name: freeName(target.name),
             labels: [Label.partOf: landscape.name, Label.attempt: String(attempt)])
         var spec: JSONObject = ["landscape": ["name": .string(landscape.name)]]
-        if let from { spec["from"] = .string(from) }
+        // Taking a change back while it is on its way: the attempt goes nowhere, it ends the one before.
+        if let from, from != target.name { spec["from"] = .string(from) }
         spec["to"] = .string(target.name)
         if needsLadder(from: revision(from), to: target) {
             spec["strategy"] = .string(landscape.strategy)
