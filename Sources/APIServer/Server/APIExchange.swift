@@ -189,9 +189,18 @@ final class APIExchange {
         response.send(HTTPResponseStatus(statusCode: error.code), headers, body)
     }
 
-    /// Runs `body` on the event loop once `revision` cannot be lost any more; refuses where it never will be known.
+    /// Refuses a request. A write is judged by what is sequenced: its refusal must not tell of something that a power cut
+    /// could still undo.
+    func refuseWhenDurable(_ error: APIError) {
+        if request.method == .GET || request.method == .HEAD { return refuse(error) }
+        whenDurable(nil) { _ throws(APIError) in throw error }
+    }
+
+    /// Runs `body` on the event loop once `revision` cannot be lost any more; refuses where it never will be known. `nil`
+    /// stands for everything an answer that writes nothing may have seen.
     func whenDurable(_ revision: Revision?, _ body: @escaping (APIExchange) throws(APIError) -> Void) {
-        guard let revision, revision > pipeline.store.durableRevision else { return finish(.success(()), body) }
+        let revision = revision ?? pipeline.store.sequencedRevision
+        guard revision > pipeline.store.durableRevision else { return finish(.success(()), body) }
         let bound = NIOLoopBound((self, body), eventLoop: response.eventLoop)
         pipeline.store.whenDurable(revision) { result in
             bound.eventLoop.execute {

@@ -45,7 +45,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
             do throws(APIError) {
                 try exchange.run()
             } catch {
-                exchange.refuse(error)
+                exchange.refuseWhenDurable(error)
             }
         } catch {
             response.send(error)
