@@ -22,7 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("0\r\n\r\n", ""), ("3\r\nabc\r\n0\r\n\r\n", "abc"), ("A\r\n0123456789\r\n1;x=y\r\nz\r\n0\r\nT: v\r\n\r\n", "0123456789z"),
+        ("0\r\n\r\n", ""), ("3\r\nabc\r\n0\r\n\r\n", "abc"),
+        ("A\r\n0123456789\r\n1;x=y\r\nz\r\n0\r\nT: v\r\n\r\n", "0123456789z"),
         ("003\r\nabc\r\n000\r\n\r\n", "abc"),
     ])
     func readsHoweverCut(_ text: String, _ content: String) throws {
@@ -34,7 +35,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "\r\n", "g\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n", "3\r\nabc\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n",
+        "\r\n", "g\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n", "3\r\nabc\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
         "3;a\nb\r\n", "0\r\n\n", "0\r\nT v\r\n\r\n", "0\r\n T: v\r\n\r\n", "FFFFFFFFFFFFFFFF\r\n", "3\r\rabc",
     ])
     func refuses(_ text: String) {

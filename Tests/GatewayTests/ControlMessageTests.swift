@@ -16,10 +16,12 @@ import Testing
     }
 
     static let hello = ControlMessage.Hello(
-        protocolVersion: 1, pid: 7, address: "127.0.0.1:80", generation: 3, failures: [.init(address: "a:1", message: "m")])
+        protocolVersion: 1, pid: 7, address: "127.0.0.1:80", generation: 3,
+        failures: [.init(address: "a:1", message: "m")])
 
     @Test(arguments: [
-        ControlMessage.hello(hello), .table(generation: 4, RoutingTable(backends: [.init(name: "b", endpoints: ["a:1"])])),
+        ControlMessage.hello(hello),
+        .table(generation: 4, RoutingTable(backends: [.init(name: "b", endpoints: ["a:1"])])),
         .acknowledged(generation: 5, failures: []), .refused(generation: 6, message: "why"), .statisticsWanted,
         .statistics(statistics), .shutdown,
     ])
@@ -30,7 +32,9 @@ import Testing
         #expect(try ControlMessage(json: try JSONParser.parse(frame[4...])) == message)
     }
 
-    @Test(arguments: ["{}", "[]", "3", #"{"type":"nonsense"}"#, #"{"type":"table","table":{"backends":7}}"#, #"{"type":7}"#])
+    @Test(arguments: [
+        "{}", "[]", "3", #"{"type":"nonsense"}"#, #"{"type":"table","table":{"backends":7}}"#, #"{"type":7}"#,
+    ])
     func refusesWhatIsNoMessage(_ text: String) {
         #expect(throws: GatewayMessageError.self) { try ControlMessage(json: try JSONParser.parse(Array(text.utf8))) }
     }

@@ -19,7 +19,8 @@ import Testing
         return event
     }
 
-    static let web = event(.added, GatewayPlan.services, "{metadata: {name: web, namespace: \"n\"}, spec: {ports: [{port: 80}]}}")
+    static let web = event(
+        .added, GatewayPlan.services, "{metadata: {name: web, namespace: \"n\"}, spec: {ports: [{port: 80}]}}")
 
     static func slice(_ kind: WatchEvent.Kind, _ address: String) -> WatchEvent {
         event(
@@ -72,7 +73,9 @@ import Testing
         let written = plan.nextStatuses(now: Self.now)
         #expect(written.map(\.key.name) == ["r"])
         #expect(
-            written.map { Self.conditions($0.document) } == [["Accepted=True 2", "ResolvedRefs=True 2", "espalier.dev/Programmed=True 2"]])
+            written.map { Self.conditions($0.document) } == [
+                ["Accepted=True 2", "ResolvedRefs=True 2", "espalier.dev/Programmed=True 2"]
+            ])
     }
 
     @Test func writesNothingTwice() throws {
@@ -117,7 +120,8 @@ import Testing
         #expect(table?.backends.first?.isMissing == true)
         plan.onAcknowledged(generation: 2)
         let second = try #require(plan.nextStatuses(now: Self.now + .seconds(60)).first).document
-        #expect(Self.conditions(second) == ["Accepted=True 1", "ResolvedRefs=False 1", "espalier.dev/Programmed=True 1"])
+        #expect(
+            Self.conditions(second) == ["Accepted=True 1", "ResolvedRefs=False 1", "espalier.dev/Programmed=True 1"])
         let times = (second.status["parents"]?.arrayValue?.first?["conditions"]?.arrayValue ?? []).map {
             $0["lastTransitionTime"]?.stringValue
         }

@@ -91,7 +91,8 @@ import Testing
             #expect(try await wire.get().body == "one")
 
             // The next server adopts it, on the same connection of the same client, and its tables count.
-            let second = try await Server(directory: directory, client: StubClient(Self.documents(other, generation: 2)))
+            let second = try await Server(
+                directory: directory, client: StubClient(Self.documents(other, generation: 2)))
             #expect(second.port == first.port || first.port == 0)
             #expect(try Self.pid(directory) == pid)
             await second.client.waitForApplied(generation: 2)
@@ -172,7 +173,9 @@ final class StubClient: Client {
     /// Waits until a status says that this generation is programmed.
     func waitForApplied(generation: Int) async {
         let isThere = { @Sendable (state: borrowing State) in
-            state.applied.contains { GatewayPlanTests.conditions($0).contains("espalier.dev/Programmed=True \(generation)") }
+            state.applied.contains {
+                GatewayPlanTests.conditions($0).contains("espalier.dev/Programmed=True \(generation)")
+            }
         }
         while !state.withLock({ isThere($0) }) {
             await withCheckedContinuation { continuation in
@@ -186,7 +189,9 @@ final class StubClient: Client {
         }
     }
 
-    func apply(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError) -> Document {
+    func apply(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError)
+        -> Document
+    {
         let waiters = state.withLock { state in
             state.applied.append(document)
             defer { state.waiters = [] }
@@ -210,20 +215,35 @@ final class StubClient: Client {
                 return events
             }
         }
-        func wait() async { await withTaskCancellationHandler { await gate.wait() } onCancel: { gate.open() } }
+        func wait() async {
+            await withTaskCancellationHandler {
+                await gate.wait()
+            } onCancel: {
+                gate.open()
+            }
+        }
         func cancel() { gate.open() }
     }
 
-    func resource(for kind: GroupVersionKind) async throws(APIError) -> ResourceInformation { throw .badRequest("not here") }
+    func resource(for kind: GroupVersionKind) async throws(APIError) -> ResourceInformation {
+        throw .badRequest("not here")
+    }
     func get(_ key: ObjectKey) async throws(APIError) -> Document { throw .badRequest("not here") }
-    func list(_ resource: GroupResource, namespace: String, options: ListOptions) async throws(APIError) -> DocumentList {
+    func list(_ resource: GroupResource, namespace: String, options: ListOptions) async throws(APIError) -> DocumentList
+    {
         throw .badRequest("not here")
     }
-    func create(_ document: Document, options: WriteOptions) async throws(APIError) -> Document { throw .badRequest("not here") }
-    func update(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError) -> Document {
+    func create(_ document: Document, options: WriteOptions) async throws(APIError) -> Document {
         throw .badRequest("not here")
     }
-    func patch(_ key: ObjectKey, _ patch: Patch, subresource: Subresource?, options: WriteOptions) async throws(APIError) -> Document {
+    func update(_ document: Document, subresource: Subresource?, options: WriteOptions) async throws(APIError)
+        -> Document
+    {
+        throw .badRequest("not here")
+    }
+    func patch(_ key: ObjectKey, _ patch: Patch, subresource: Subresource?, options: WriteOptions)
+        async throws(APIError) -> Document
+    {
         throw .badRequest("not here")
     }
     func delete(_ key: ObjectKey, options: DeleteOptions) async throws(APIError) { throw .badRequest("not here") }

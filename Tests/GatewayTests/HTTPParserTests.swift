@@ -9,9 +9,11 @@ import Testing
         case refused(Int)
     }
 
-    static func request(_ text: String) -> Outcome { parse(Array(text.utf8)) { head, bytes, length throws(HTTPViolation) in
-        try head.parse(bytes, length: length)
-    } }
+    static func request(_ text: String) -> Outcome {
+        parse(Array(text.utf8)) { head, bytes, length throws(HTTPViolation) in
+            try head.parse(bytes, length: length)
+        }
+    }
 
     static func parse(
         _ bytes: [UInt8], _ body: (inout RequestHead, UnsafeRawBufferPointer, Int) throws(HTTPViolation) -> Void
@@ -126,7 +128,9 @@ import Testing
                 default: bytes.append(contentsOf: bytes[place...])
                 }
             }
-            let outcome = Self.parse(bytes) { head, pointer, length throws(HTTPViolation) in try head.parse(pointer, length: length) }
+            let outcome = Self.parse(bytes) { head, pointer, length throws(HTTPViolation) in
+                try head.parse(pointer, length: length)
+            }
             if case .accepted(let length) = outcome {
                 accepted += 1
                 #expect(bytes[..<length].suffix(4).elementsEqual([13, 10, 13, 10]))

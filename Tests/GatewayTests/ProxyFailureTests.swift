@@ -92,7 +92,10 @@ import Testing
     }
 
     @Test func answers502ToNoResponse() async throws {
-        for answer in ["", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\nx"] {
+        for answer in [
+            "", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 2x0 OK\r\n\r\nx",
+        ] {
             let server = try await ScriptedServer.start { wire in
                 _ = try await wire.read(until: "\r\n\r\n")
                 try await wire.send(answer)
@@ -108,7 +111,10 @@ import Testing
     }
 
     @Test func breaksOffAnAnswerThatWasCutShort() async throws {
-        for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"] {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        ] {
             let server = try await ScriptedServer.start { wire in
                 _ = try await wire.read(until: "\r\n\r\n")
                 try await wire.send(answer)
@@ -185,7 +191,8 @@ import Testing
         try await withProxy(timeouts: Self.quick) { proxy in
             try await proxy.serve([String]())
             let wire = try await proxy.connect()
-            try await wire.send("POST / HTTP/1.1\r\nHost: b.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+            try await wire.send(
+                "POST / HTTP/1.1\r\nHost: b.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
             let answer = await wire.readToEnd()
             #expect(answer.hasPrefix("HTTP/1.1 404") && answer.contains("Connection: close\r\n"))
             #expect(!answer.contains("503"))

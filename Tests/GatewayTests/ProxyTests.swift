@@ -16,7 +16,9 @@ import Testing
             let wire = try await proxy.connect()
             let (head, body) = try await wire.get(
                 "/p?q=r",
-                more: "Connection: X-Mine\r\nX-Mine: 1\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nTE: trailers\r\nAccept: a\r\n")
+                more:
+                    "Connection: X-Mine\r\nX-Mine: 1\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nTE: trailers\r\nAccept: a\r\n"
+            )
             #expect(head == "HTTP/1.1 200 Fine\r\nContent-Length: \(body.utf8.count)\r\nX-Kept: yes\r\n\r\n")
             #expect(
                 body == "GET /p?q=r HTTP/1.1\r\nHost: a.test\r\nAccept: a\r\nX-Forwarded-For: 9.9.9.9, 127.0.0.1\r\n"
@@ -71,7 +73,8 @@ import Testing
             try await proxy.serve([server.endpoint])
             let wire = try await proxy.connect()
             try await wire.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n")
-            #expect(try await wire.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"))
+            #expect(
+                try await wire.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"))
             for word in ["one", "two", "six"] {
                 try await wire.send("3\r\n\(word)\r\n")
                 #expect(try await wire.read(until: "\(word)\r\n") == "3\r\n\(word)\r\n")
@@ -132,7 +135,8 @@ import Testing
     @Test func takesChunksApartForHTTP10() async throws {
         let server = try await ScriptedServer.start { wire in
             _ = try await wire.read(until: "\r\n\r\n")
-            try await wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x\r\ndefg\r\n0\r\n\r\n")
+            try await wire.send(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x\r\ndefg\r\n0\r\n\r\n")
         }
         try await withProxy { proxy in
             try await proxy.serve([server.endpoint])
@@ -178,7 +182,8 @@ import Testing
             #expect(try await wire.read(until: "\r\n\r\n").contains("Expect: 100-continue"))
             try await wire.send("HTTP/1.1 100 Continue\r\n\r\n")
             _ = try await wire.read(count: 4)
-            try await wire.send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            try await wire.send(
+                "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         }
         try await withProxy { proxy in
             try await proxy.serve([server.endpoint])
@@ -196,16 +201,20 @@ import Testing
         let server = try await ScriptedServer.start { wire in
             let head = try await wire.read(until: "\r\n\r\n")
             #expect(head.contains("Connection: Upgrade\r\nUpgrade: websocket\r\n"))
-            try await wire.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst")
+            try await wire.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst")
             while true { try await wire.send("echo " + (try await wire.read(until: "\n"))) }
         }
         try await withProxy { proxy in
             try await proxy.serve([server.endpoint])
             let wire = try await proxy.connect()
             try await wire.send(
-                "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nearly\n")
+                "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nearly\n"
+            )
             let head = try await wire.read(until: "\r\n\r\n")
-            #expect(head.hasPrefix("HTTP/1.1 101") && head.contains("Upgrade: websocket\r\n") && head.contains("Connection: Upgrade\r\n"))
+            #expect(
+                head.hasPrefix("HTTP/1.1 101") && head.contains("Upgrade: websocket\r\n")
+                    && head.contains("Connection: Upgrade\r\n"))
             #expect(try await wire.read(until: "\n") == "firstecho early\n")
             try await wire.send("x\n")
             #expect(try await wire.read(until: "\n") == "echo x\n")
@@ -227,7 +236,8 @@ import Testing
         try await withProxy { proxy in
             try await proxy.serve([server.endpoint])
             let wire = try await proxy.connect()
-            let answer = try await wire.get(more: "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n")
+            let answer = try await wire.get(
+                more: "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n")
             #expect(answer.body == "1")
         }
         await server.stop()

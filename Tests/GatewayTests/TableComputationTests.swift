@@ -5,7 +5,8 @@ import Testing
 /// Documents in, table and verdicts out.
 @Suite struct TableComputationTests {
     static func document(_ text: String) -> Document {
-        guard let documents = try? YAMLReader.documents(in: Array(text.utf8), file: "test"), let first = documents.first else {
+        guard let documents = try? YAMLReader.documents(in: Array(text.utf8), file: "test"), let first = documents.first
+        else {
             Issue.record("not YAML: \(text)")
             return Document(.null)
         }
@@ -24,7 +25,9 @@ import Testing
 
     static func service(_ name: String, clusterIP: String = "None") -> ServiceDocument {
         ServiceDocument(
-            document("{metadata: {name: \(name), namespace: \"n\"}, spec: {clusterIP: \(clusterIP), ports: [{name: http, port: 80}]}}"))
+            document(
+                "{metadata: {name: \(name), namespace: \"n\"}, spec: {clusterIP: \(clusterIP), ports: [{name: http, port: 80}]}}"
+            ))
     }
 
     static func slice(
@@ -66,12 +69,16 @@ import Testing
 
     @Test func doesNotDependOnTheOrderOfDocuments() throws {
         let routes = [
-            try Self.route("b", rules: "[{matches: [{path: {type: PathPrefix, value: /b}}], backendRefs: [{name: web, port: 80}]}]"),
+            try Self.route(
+                "b", rules: "[{matches: [{path: {type: PathPrefix, value: /b}}], backendRefs: [{name: web, port: 80}]}]"
+            ),
             try Self.route("a", hosts: "[a.test, '*.b.test']", rules: Self.toWeb, created: "2026-01-02T00:00:00Z"),
             try Self.route("c", hosts: "[c.test]", rules: Self.toWeb),
         ]
         let services = [Self.service("web", clusterIP: "10.96.0.1"), Self.service("api", clusterIP: "10.96.0.2")]
-        let slices = [Self.slice("s1", "web", "[{addresses: [10.0.0.1]}]"), Self.slice("s2", "web", "[{addresses: [10.0.0.2]}]")]
+        let slices = [
+            Self.slice("s1", "web", "[{addresses: [10.0.0.1]}]"), Self.slice("s2", "web", "[{addresses: [10.0.0.2]}]"),
+        ]
         let first = Self.compute(routes, services, slices)
         let second = Self.compute(routes.reversed(), services.reversed(), slices.reversed())
         #expect(first.table == second.table && first.verdicts == second.verdicts)
@@ -93,7 +100,8 @@ import Testing
     @Test func servesTheOlderOfTwoThatClaimTheSame() throws {
         let (table, verdicts) = Self.compute(
             [
-                try Self.route("a-young", hosts: "[b.test, a.test]", rules: Self.toWeb, created: "2026-01-02T00:00:00Z"),
+                try Self.route(
+                    "a-young", hosts: "[b.test, a.test]", rules: Self.toWeb, created: "2026-01-02T00:00:00Z"),
                 try Self.route("old", rules: Self.toWeb),
             ], [Self.service("web")])
         #expect(table.hosts.map(\.name) == ["a.test"] && table.rules.map(\.name) == ["n/old/0"])
@@ -113,12 +121,16 @@ import Testing
         let (table, verdicts) = Self.compute(
             [try Self.route("r", rules: "[{backendRefs: [\(reference)]}]")], [Self.service("web")])
         #expect(
-            verdicts["uid-r"] == RouteVerdict(unresolved: .init(reason: reason, message: "spec.rules[0].backendRefs[0]: \(message)")))
+            verdicts["uid-r"]
+                == RouteVerdict(unresolved: .init(reason: reason, message: "spec.rules[0].backendRefs[0]: \(message)")))
         #expect(table.backends.map(\.isMissing) == [true])
     }
 
     @Test(arguments: [
-        ("[{matches: [{path: {type: RegularExpression, value: .}}]}]", "spec.rules[0].matches[0].path.type (RegularExpression)"),
+        (
+            "[{matches: [{path: {type: RegularExpression, value: .}}]}]",
+            "spec.rules[0].matches[0].path.type (RegularExpression)"
+        ),
         ("[{filters: [{type: RequestMirror}]}]", "spec.rules[0].filters[0] (RequestMirror)"),
     ])
     func refusesWhatItDoesNotKnow(_ rules: String, _ what: String) throws {
@@ -133,7 +145,8 @@ import Testing
               filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}],
               backendRefs: [{name: web, port: 80, weight: 90}, {name: new, port: 80, weight: 10}]}]
             """
-        let rule = Self.compute([try Self.route("r", rules: rules)], [Self.service("web"), Self.service("new")]).table.rules[0]
+        let rule = Self.compute([try Self.route("r", rules: rules)], [Self.service("web"), Self.service("new")]).table
+            .rules[0]
         #expect(rule.rewrite == .replacePrefix(""))
         #expect(rule.requestTimeoutMilliseconds == 90_000 && rule.backendTimeoutMilliseconds == 250)
         #expect(rule.backends.map(\.weight) == [90, 10])
@@ -150,14 +163,16 @@ import Testing
             [
                 try Self.route("r", rules: Self.toWeb),
                 try Self.route("s", hosts: "[]", rules: "[{backendRefs: [{name: gone, port: 1}]}]"),
-            ], [Self.service("web", clusterIP: "10.96.0.1")], [Self.slice("s1", "web", "[{addresses: [10.0.0.1, 'fd00::1']}]")]
+            ], [Self.service("web", clusterIP: "10.96.0.1")],
+            [Self.slice("s1", "web", "[{addresses: [10.0.0.1, 'fd00::1']}]")]
         ).table
         #expect(try RoutingTable(json: try JSONParser.parse(table.json.encoded)) == table)
         #expect(table.backends.first { $0.name == "n/web:80" }?.endpoints == ["10.0.0.1:8080", "[fd00::1]:8080"])
     }
 
     @Test(arguments: [
-        "{rules: [{name: r, backends: [{backend: 0, weight: 1}]}]}", "{hosts: [{host: a, matches: [{prefix: '', rule: 3}]}]}",
+        "{rules: [{name: r, backends: [{backend: 0, weight: 1}]}]}",
+        "{hosts: [{host: a, matches: [{prefix: '', rule: 3}]}]}",
         "{services: [{address: a, port: 1, backend: 0}]}", "{backends: 3}", "{backends: [{endpoints: []}]}",
         "{backends: [{name: b, endpoints: []}], services: [{address: a, port: 70000, backend: 0}]}",
         "{backends: [{name: b, endpoints: []}], rules: [{name: r, backends: [{backend: 0, weight: -1}]}]}",

@@ -113,7 +113,8 @@ import Testing
                     .init(
                         name: "a.test",
                         matches: [
-                            .init(path: .exact("/api/x"), rule: 2), .init(path: .prefix("/api"), method: "POST", rule: 3),
+                            .init(path: .exact("/api/x"), rule: 2),
+                            .init(path: .prefix("/api"), method: "POST", rule: 3),
                             .init(path: .prefix("/api"), headers: [.init(name: "x-beta", value: "1")], rule: 4),
                             .init(path: .prefix("/api"), parameters: [.init(name: "v", value: "2")], rule: 5),
                             .init(path: .prefix("/api"), rule: 1), .init(path: .prefix("/strip"), rule: 0),
@@ -153,7 +154,8 @@ import Testing
             let failures = try await proxy.serve([server.endpoint]) { table in
                 table.backends.append(.init(name: "n/half:1", endpoints: [half.endpoint]))
                 table.services = [
-                    .init(address: "127.96.1.1", port: port, backend: 0), .init(address: "127.96.1.2", port: port, backend: 1),
+                    .init(address: "127.96.1.1", port: port, backend: 0),
+                    .init(address: "127.96.1.2", port: port, backend: 1),
                     .init(address: "192.0.2.1", port: port, backend: 0),
                 ]
             }

@@ -23,8 +23,11 @@ final class Wire: Sendable {
     static func connect(_ port: Int, host: String = "127.0.0.1", receiveBuffer: Int? = nil) async throws -> Wire {
         let wire = Wire()
         var bootstrap = ClientBootstrap(group: group).channelOption(.allowRemoteHalfClosure, value: true)
-        if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(receiveBuffer)) }
-        let channel = try await bootstrap
+        if let receiveBuffer {
+            bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(receiveBuffer))
+        }
+        let channel =
+            try await bootstrap
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(wire.handler) }
             }
@@ -102,7 +105,8 @@ final class Wire: Sendable {
         return String(
             decoding: try await take { bytes in
                 guard bytes.count >= wanted.count else { return nil }
-                for start in 0...(bytes.count - wanted.count) where bytes[start..<(start + wanted.count)].elementsEqual(wanted) {
+                for start in 0...(bytes.count - wanted.count)
+                where bytes[start..<(start + wanted.count)].elementsEqual(wanted) {
                     return start + wanted.count
                 }
                 return nil
@@ -129,7 +133,9 @@ final class Wire: Sendable {
         return (head, String(decoding: try await read(count: length), as: UTF8.self))
     }
 
-    func get(_ path: String = "/", host: String = "a.test", more: String = "") async throws -> (head: String, body: String) {
+    func get(_ path: String = "/", host: String = "a.test", more: String = "") async throws -> (
+        head: String, body: String
+    ) {
         try await send("GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\(more)\r\n")
         return try await readResponse()
     }

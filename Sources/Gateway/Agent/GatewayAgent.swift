@@ -83,7 +83,8 @@ package final class GatewayAgent: Sendable {
             logger.info("adopted the gateway", metadata: ["pid": "\(hello?.pid ?? 0)", "address": "\(address)"])
             return address
         }
-        logger.info("the gateway that is there is replaced", metadata: ["pid": "\(hello?.pid ?? 0)", "address": "\(address)"])
+        logger.info(
+            "the gateway that is there is replaced", metadata: ["pid": "\(hello?.pid ?? 0)", "address": "\(address)"])
         sender?.send(.shutdown)
         await waitUntilGone(for: .seconds(12))
         return nil
@@ -200,11 +201,13 @@ package final class GatewayAgent: Sendable {
         case .acknowledged(let generation, let failures):
             for failure in failures {
                 logger.warning(
-                    "a service address cannot be opened", metadata: ["address": "\(failure.address)", "error": "\(failure.message)"])
+                    "a service address cannot be opened",
+                    metadata: ["address": "\(failure.address)", "error": "\(failure.message)"])
             }
             plan.onAcknowledged(generation: generation)
         case .refused(let generation, let message):
-            logger.error("the gateway refused a table", metadata: ["generation": "\(generation)", "error": "\(message)"])
+            logger.error(
+                "the gateway refused a table", metadata: ["generation": "\(generation)", "error": "\(message)"])
             plan.onRefused(generation: generation)
         case .table, .statisticsWanted, .statistics, .shutdown: break
         }
@@ -231,10 +234,11 @@ package final class GatewayAgent: Sendable {
         for (key, uid, document) in plan.nextStatuses(now: clock.now()) {
             do throws(APIError) {
                 _ = try await client.apply(document, subresource: .status, options: options)
-            } catch where error.reason == .notFound {
+            } catch  where error.reason == .notFound {
                 continue
             } catch {
-                logger.warning("a route's status could not be written", metadata: ["route": "\(key)", "error": "\(error)"])
+                logger.warning(
+                    "a route's status could not be written", metadata: ["route": "\(key)", "error": "\(error)"])
                 plan.onWriteFailed(key, uid: uid)
                 isDone = false
             }

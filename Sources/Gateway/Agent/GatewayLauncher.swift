@@ -12,7 +12,9 @@ struct GatewayLauncher: Sendable {
             "--state", configuration.tablePath, "--address-file", configuration.addressPath, "--loops",
             String(configuration.loops),
         ]
-        let environment = ["ESPALIER_DATA_DIR=\(configuration.directory)", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
+        let environment = [
+            "ESPALIER_DATA_DIR=\(configuration.directory)", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+        ]
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -51,7 +53,8 @@ struct GatewayLauncher: Sendable {
     private func closeEverythingElse(_ actions: inout posix_spawn_file_actions_t) throws(GatewayMessageError) {
         typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
         guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else {
-            throw GatewayMessageError(message: "this C library has no posix_spawn_file_actions_addclosefrom_np; Glibc 2.34 has")
+            throw GatewayMessageError(
+                message: "this C library has no posix_spawn_file_actions_addclosefrom_np; Glibc 2.34 has")
         }
         _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, 3)
     }

@@ -47,7 +47,8 @@ package struct GatewayPlan: Sendable {
             let old = (routes, serviceDocuments, slices)
             (routes, serviceDocuments, slices) = ([:], [:], [:])
             for event in events { take(event) }
-            isDirty = isDirty || !isComplete || old.1 != serviceDocuments || old.2 != slices
+            isDirty =
+                isDirty || !isComplete || old.1 != serviceDocuments || old.2 != slices
                 || old.0.mapValues(\.withoutStatus) != routes.mapValues(\.withoutStatus)
             isComplete = true
             unsettled = Set(routes.keys)
@@ -120,7 +121,8 @@ package struct GatewayPlan: Sendable {
             routes: routes.values, services: serviceDocuments.values, endpointSlices: slices.values)
         let computed = Computed(
             table: table, verdicts: verdicts,
-            generations: Dictionary(routes.values.map { ($0.uid, $0.generation) }, uniquingKeysWith: { first, _ in first }))
+            generations: Dictionary(
+                routes.values.map { ($0.uid, $0.generation) }, uniquingKeysWith: { first, _ in first }))
         latest = computed
         if let acknowledged, acknowledged.table == table {
             self.acknowledged = computed

@@ -15,16 +15,21 @@ enum RouteStatus {
 
     /// The whole status that follows `current`. Depends on `now` only for conditions that change.
     static func status(of route: RouteDocument, verdict: RouteVerdict, after current: JSON, now: Instant) -> JSON {
-        let accepted = verdict.refusal.map { ("False", $0.reason, $0.message) } ?? ("True", "Accepted", "the route is served")
+        let accepted =
+            verdict.refusal.map { ("False", $0.reason, $0.message) } ?? ("True", "Accepted", "the route is served")
         let resolved =
-            verdict.unresolved.map { ("False", $0.reason, $0.message) } ?? ("True", "ResolvedRefs", "every backend exists")
+            verdict.unresolved.map { ("False", $0.reason, $0.message) } ?? (
+                "True", "ResolvedRefs", "every backend exists"
+            )
         let programmed =
             verdict.refusal == nil
             ? ("True", "Programmed", "the gateway serves by this generation")
             : ("False", "NotAccepted", "the gateway serves nothing for this route")
         let existing = current["parents"]?.arrayValue ?? []
         let parents: [JSON] = route.parents.map { reference in
-            let old = existing.first { $0["controllerName"]?.stringValue == controllerName && $0["parentRef"] == reference }
+            let old = existing.first {
+                $0["controllerName"]?.stringValue == controllerName && $0["parentRef"] == reference
+            }
             let conditions = [
                 condition("Accepted", accepted, route, old, now), condition("ResolvedRefs", resolved, route, old, now),
                 condition("espalier.dev/Programmed", programmed, route, old, now),
@@ -39,7 +44,8 @@ enum RouteStatus {
     }
 
     private static func condition(
-        _ type: String, _ value: (status: String, reason: String, message: String), _ route: RouteDocument, _ parent: JSON?,
+        _ type: String, _ value: (status: String, reason: String, message: String), _ route: RouteDocument,
+        _ parent: JSON?,
         _ now: Instant
     ) -> JSON {
         let old = parent?["conditions"]?.arrayValue?.first { $0["type"]?.stringValue == type }
@@ -47,7 +53,8 @@ enum RouteStatus {
         let since = isSame ? old?["lastTransitionTime"]?.stringValue : nil
         return [
             "lastTransitionTime": .string(since ?? now.rfc3339), "message": .string(value.message),
-            "observedGeneration": .integer(route.generation), "reason": .string(value.reason), "status": .string(value.status),
+            "observedGeneration": .integer(route.generation), "reason": .string(value.reason),
+            "status": .string(value.status),
             "type": .string(type),
         ]
     }

@@ -70,7 +70,8 @@ extension ControlMessage {
         case "table": self = .table(generation: Self.generation(json), try RoutingTable(json: json["table"] ?? .null))
         case "acknowledged": self = .acknowledged(generation: Self.generation(json), failures: Self.failures(json))
         case "refused":
-            self = .refused(generation: Self.generation(json), message: json["message"]?.stringValue ?? "no reason given")
+            self = .refused(
+                generation: Self.generation(json), message: json["message"]?.stringValue ?? "no reason given")
         case "statisticsWanted": self = .statisticsWanted
         case "statistics": self = .statistics(GatewayStatistics(json: json["statistics"] ?? .null))
         case "shutdown": self = .shutdown
@@ -127,7 +128,8 @@ extension GatewayStatistics {
             }
             for pair in value["latency"]?.arrayValue ?? [] {
                 guard let pair = pair.arrayValue, pair.count == 2 else { continue }
-                counters.latency.add(count: UInt64(max(0, pair[1].integerValue ?? 0)), bucket: Int(pair[0].integerValue ?? -1))
+                counters.latency.add(
+                    count: UInt64(max(0, pair[1].integerValue ?? 0)), bucket: Int(pair[0].integerValue ?? -1))
             }
             var entry = Entry(counters: counters)
             entry.inFlight = Int(value["inFlight"]?.integerValue ?? 0)

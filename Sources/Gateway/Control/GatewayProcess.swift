@@ -72,7 +72,8 @@ package struct GatewayProcess: Sendable {
         try fileSystem.replaceFileUnsynced(
             options.addressFile, with: Array("\(service.address)\n".utf8), permissions: 0o600)
         let control = try await openControlSocket(group, feed)
-        logger.info("gateway serves", metadata: ["address": "\(service.address)", "generation": "\(service.generation)"])
+        logger.info(
+            "gateway serves", metadata: ["address": "\(service.address)", "generation": "\(service.generation)"])
 
         for await event in events { if await service.handle(event) { break } }
 
@@ -123,7 +124,9 @@ package struct GatewayProcess: Sendable {
     /// Every connection is two descriptors; the soft limit is often a mere 1,024.
     private func raiseFileLimit() {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0,
+            limit.rlim_cur < limit.rlim_max
+        else { return }
         limit.rlim_cur = limit.rlim_max
         if setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) != 0 {
             logger.warning("the limit on open files could not be raised")
@@ -151,7 +154,9 @@ package struct GatewayProcess: Sendable {
             do {
                 failures = try await proxy.apply(table)
                 self.generation = generation
-            } catch { process.logger.warning("the saved table could not be put in force", metadata: ["error": "\(error)"]) }
+            } catch {
+                process.logger.warning("the saved table could not be put in force", metadata: ["error": "\(error)"])
+            }
         }
 
         /// Answers true when the process is to end.

@@ -113,7 +113,9 @@ package struct ChunkedBody: Sendable {
                 state = .trailerName
             }
         case .trailerValue:
-            if byte == 0x0D { state = .trailerFeed } else if !ByteClass.isFieldValue(byte) {
+            if byte == 0x0D {
+                state = .trailerFeed
+            } else if !ByteClass.isFieldValue(byte) {
                 throw HTTPViolation(400, "a trailer holds a control character")
             }
         case .trailerFeed:

@@ -94,7 +94,9 @@ struct FieldBlock: Sendable {
         expectsContinue = false
     }
 
-    private mutating func parseLine(_ bytes: UnsafeRawBufferPointer, from start: Int, to next: Int) throws(HTTPViolation) {
+    private mutating func parseLine(_ bytes: UnsafeRawBufferPointer, from start: Int, to next: Int)
+        throws(HTTPViolation)
+    {
         let lineEnd = next - 2
         var colon = start
         while colon < lineEnd, ByteClass.isToken(bytes[colon]) { colon += 1 }
@@ -153,7 +155,8 @@ struct FieldBlock: Sendable {
                 connectionUpgrade = true
             } else if let start = token.baseAddress {
                 // A peer may not have fields taken away that say where the message goes or ends.
-                guard [.other, .forwardedFor, .forwardedHost, .forwardedProto].contains(FieldName.recognise(token)) else { return }
+                guard [.other, .forwardedFor, .forwardedHost, .forwardedProto].contains(FieldName.recognise(token))
+                else { return }
                 nominated.append(Span(start - base, start - base + token.count))
             }
         }

@@ -22,7 +22,8 @@ enum HeadWriter {
     }
 
     static func write(
-        _ head: borrowing RequestHead, _ bytes: UnsafeRawBufferPointer, _ change: RequestChange, into buffer: inout ByteBuffer
+        _ head: borrowing RequestHead, _ bytes: UnsafeRawBufferPointer, _ change: RequestChange,
+        into buffer: inout ByteBuffer
     ) {
         var extra = 256 + change.client.count + head.authority.count * 2
         switch change.rewrite {
@@ -134,7 +135,8 @@ enum HeadWriter {
     }
 
     private static func writeResponseFields(
-        _ head: borrowing ResponseHead, _ bytes: UnsafeRawBufferPointer, _ form: BodyForm, isUpgrade: Bool, _ out: inout Output
+        _ head: borrowing ResponseHead, _ bytes: UnsafeRawBufferPointer, _ form: BodyForm, isUpgrade: Bool,
+        _ out: inout Output
     ) {
         let fields = head.block.fields
         guard var run = fields.first?.name.start else { return }

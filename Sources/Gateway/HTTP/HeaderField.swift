@@ -39,24 +39,46 @@ enum FieldName: UInt8, Sendable {
         case 4: name.isSameIgnoringCase("host") ? .host : .other
         case 6: name.isSameIgnoringCase("expect") ? .expect : .other
         case 7:
-            if name.isSameIgnoringCase("upgrade") { .upgrade } else if name.isSameIgnoringCase("trailer") { .trailer } else { .other }
+            if name.isSameIgnoringCase("upgrade") {
+                .upgrade
+            } else if name.isSameIgnoringCase("trailer") {
+                .trailer
+            } else {
+                .other
+            }
         case 10:
             if name.isSameIgnoringCase("connection") {
                 .connection
-            } else if name.isSameIgnoringCase("keep-alive") { .keepAlive } else { .other }
+            } else if name.isSameIgnoringCase("keep-alive") {
+                .keepAlive
+            } else {
+                .other
+            }
         case 14:
             if name.isSameIgnoringCase("content-length") {
                 .contentLength
-            } else if name.isSameIgnoringCase("http2-settings") { .http2Settings } else { .other }
+            } else if name.isSameIgnoringCase("http2-settings") {
+                .http2Settings
+            } else {
+                .other
+            }
         case 15: name.isSameIgnoringCase("x-forwarded-for") ? .forwardedFor : .other
         case 16:
             if name.isSameIgnoringCase("proxy-connection") {
                 .proxyConnection
-            } else if name.isSameIgnoringCase("x-forwarded-host") { .forwardedHost } else { .other }
+            } else if name.isSameIgnoringCase("x-forwarded-host") {
+                .forwardedHost
+            } else {
+                .other
+            }
         case 17:
             if name.isSameIgnoringCase("transfer-encoding") {
                 .transferEncoding
-            } else if name.isSameIgnoringCase("x-forwarded-proto") { .forwardedProto } else { .other }
+            } else if name.isSameIgnoringCase("x-forwarded-proto") {
+                .forwardedProto
+            } else {
+                .other
+            }
         case 19: name.isSameIgnoringCase("proxy-authorization") ? .proxyAuthorization : .other
         case 18: name.isSameIgnoringCase("proxy-authenticate") ? .proxyAuthenticate : .other
         default: .other
@@ -144,7 +166,8 @@ enum ByteClass {
     @inline(__always)
     static func isAuthority(_ byte: UInt8) -> Bool {
         (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7A) || byte == UInt8(ascii: "-")
-            || byte == UInt8(ascii: ".") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]")
+            || byte == UInt8(ascii: ".") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "[")
+            || byte == UInt8(ascii: "]")
             || byte == UInt8(ascii: "_")
     }
 }

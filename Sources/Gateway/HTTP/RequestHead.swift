@@ -100,7 +100,9 @@ package struct RequestHead: Sendable {
 
     /// Splits the target, and settles which host the request is for.
     private mutating func checkTarget(_ bytes: UnsafeRawBufferPointer) throws(HTTPViolation) {
-        if let host = block.host { authority = host } else {
+        if let host = block.host {
+            authority = host
+        } else {
             guard isHTTP10 else { throw HTTPViolation(400, "there is no Host field") }
             authority = Span(0, 0)
         }
@@ -161,7 +163,8 @@ enum DotSegments {
         while position < path.count, dots < 3 {
             if path[position] == UInt8(ascii: ".") {
                 position += 1
-            } else if position + 2 < path.count, path[position] == UInt8(ascii: "%"), path[position + 1] == UInt8(ascii: "2"),
+            } else if position + 2 < path.count, path[position] == UInt8(ascii: "%"),
+                path[position + 1] == UInt8(ascii: "2"),
                 path[position + 2] | 0x20 == UInt8(ascii: "e")
             {
                 position += 3

@@ -40,7 +40,11 @@ package struct ResponseHead: Sendable {
     private mutating func parseStatusLine(_ bytes: UnsafeRawBufferPointer) throws(HTTPViolation) -> Int {
         guard length > 14 else { throw HTTPViolation(502, "the response has no status line") }
         let version = UnsafeRawBufferPointer(rebasing: bytes[0..<9])
-        if version.isSame("HTTP/1.1 ") { isHTTP10 = false } else if version.isSame("HTTP/1.0 ") { isHTTP10 = true } else {
+        if version.isSame("HTTP/1.1 ") {
+            isHTTP10 = false
+        } else if version.isSame("HTTP/1.0 ") {
+            isHTTP10 = true
+        } else {
             throw HTTPViolation(502, "the response is not HTTP/1.1 or HTTP/1.0")
         }
         status = 0

@@ -35,7 +35,8 @@ extension ClientConnection {
         }
         if backend.isMissing {
             return .refused(
-                length: length, status: 500, text: "backend \(backend.name) does not exist\n", keepsAlive: keepsAliveUnread)
+                length: length, status: 500, text: "backend \(backend.name) does not exist\n",
+                keepsAlive: keepsAliveUnread)
         }
         let isUpgrade = loop.requestHead.wantsUpgrade(bytes)
         loop.scratch.clear()
@@ -74,7 +75,9 @@ extension ClientConnection {
     /// Splits off the bytes that belong to the request's body; `nil` where they broke the rules and the request failed.
     private func takeBody(of exchange: Exchange, from bytes: inout ByteBuffer) -> ByteBuffer? {
         let outcome: Result<Int, HTTPViolation> = bytes.withUnsafeReadableBytes { pointer in
-            do throws(HTTPViolation) { return .success(try exchange.request.consume(pointer)) } catch { return .failure(error) }
+            do throws(HTTPViolation) { return .success(try exchange.request.consume(pointer)) } catch {
+                return .failure(error)
+            }
         }
         switch outcome {
         case .success(let count): return bytes.readSlice(length: count)
@@ -171,7 +174,10 @@ extension ClientConnection {
         let hasOthers = exchange.backend.endpoints.contains { other in !exchange.failed.contains { $0 === other } }
         if hasOthers, exchange.failed.count < GatewayLimits.connectAttempts { return dispatch(exchange) }
         guard now < since + loop.timeouts.connectPatience, now < exchange.deadline else {
-            return fail(502, "no endpoint of backend \(exchange.backend.name) accepts connections; the last tried was \(endpoint.name)\n")
+            return fail(
+                502,
+                "no endpoint of backend \(exchange.backend.name) accepts connections; the last tried was \(endpoint.name)\n"
+            )
         }
         loop.eventLoop.assumeIsolated().scheduleTask(in: loop.timeouts.connectPause) {
             guard self.exchange === exchange, exchange.endpoint == nil else { return }

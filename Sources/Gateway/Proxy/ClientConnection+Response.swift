@@ -49,7 +49,8 @@ extension ClientConnection: UpstreamOwner {
             let outcome = exchange.responseBuffer.withUnsafeReadableBytes { self.readResponseHead($0, exchange) }
             if case .incomplete = outcome { return }
             if case .violation(let violation) = outcome {
-                return fail(502, "\(exchange.endpoint?.name ?? "the endpoint") sent no valid response: \(violation.reason)\n")
+                return fail(
+                    502, "\(exchange.endpoint?.name ?? "the endpoint") sent no valid response: \(violation.reason)\n")
             }
             exchange.responseBuffer.moveReaderIndex(forwardBy: loop.responseHead.length)
             exchange.responseScan = HeadScan()
@@ -70,7 +71,9 @@ extension ClientConnection: UpstreamOwner {
         } catch { return .violation(error) }
         let status = loop.responseHead.status
         if status == 101 {
-            guard exchange.isUpgrade else { return .violation(HTTPViolation(502, "it switched protocols without being asked")) }
+            guard exchange.isUpgrade else {
+                return .violation(HTTPViolation(502, "it switched protocols without being asked"))
+            }
             HeadWriter.write(loop.responseHead, bytes, form: .verbatim, connection: .upgrade, into: &loop.scratch)
             return .upgraded
         }
@@ -134,7 +137,8 @@ extension ClientConnection: UpstreamOwner {
         let outcome: Result<Int, HTTPViolation> = bytes.withUnsafeReadableBytes { pointer in
             do throws(HTTPViolation) {
                 return .success(
-                    form == .verbatim ? try progress.consume(pointer) : try progress.consume(pointer) { pieces.append($0) })
+                    form == .verbatim
+                        ? try progress.consume(pointer) : try progress.consume(pointer) { pieces.append($0) })
             } catch { return .failure(error) }
         }
         guard case .success(let count) = outcome else { return close() }
@@ -143,13 +147,16 @@ extension ClientConnection: UpstreamOwner {
         let start = bytes.readerIndex
         switch form {
         case .verbatim:
-            if let body = bytes.readSlice(length: count), count > 0 { context?.write(wrapOutboundOut(body), promise: nil) }
+            if let body = bytes.readSlice(length: count), count > 0 {
+                context?.write(wrapOutboundOut(body), promise: nil)
+            }
         case .unchunked:
             for piece in pieces { writeSlice(bytes, start + piece.lowerBound, piece.count) }
             bytes.moveReaderIndex(forwardBy: count)
         case .chunked:
             for piece in pieces {
-                context?.write(wrapOutboundOut(ByteBuffer(string: String(piece.count, radix: 16) + "\r\n")), promise: nil)
+                context?.write(
+                    wrapOutboundOut(ByteBuffer(string: String(piece.count, radix: 16) + "\r\n")), promise: nil)
                 writeSlice(bytes, start + piece.lowerBound, piece.count)
                 context?.write(wrapOutboundOut(ByteBuffer(string: "\r\n")), promise: nil)
             }

@@ -53,7 +53,9 @@ final class ProxyLoop: @unchecked Sendable {
     /// Requests answered without a backend: no route, bad request, no endpoint.
     var unrouted = 0
 
-    init(eventLoop: any EventLoop, timeouts: GatewayTimeouts, random: any RandomSource, connectionCount: ConnectionCount) {
+    init(
+        eventLoop: any EventLoop, timeouts: GatewayTimeouts, random: any RandomSource, connectionCount: ConnectionCount
+    ) {
         self.eventLoop = eventLoop
         self.timeouts = timeouts
         self.random = random

@@ -32,7 +32,8 @@ package final class ProxyServer: @unchecked Sendable {
 
     /// `control` is the loop on which listeners are looked after; `loops` threads serve requests.
     package init(
-        loops count: Int, control: any EventLoop, timeouts: GatewayTimeouts = GatewayTimeouts(), random: any RandomSource,
+        loops count: Int, control: any EventLoop, timeouts: GatewayTimeouts = GatewayTimeouts(),
+        random: any RandomSource,
         logger: Logger
     ) {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
@@ -63,7 +64,8 @@ package final class ProxyServer: @unchecked Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }), connectionCount.enter() else {
+                    guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }), connectionCount.enter()
+                    else {
                         throw ChannelError.operationUnsupported
                     }
                     try channel.pipeline.syncOperations.addHandler(handler(loop))
@@ -79,7 +81,8 @@ package final class ProxyServer: @unchecked Sendable {
         let index = RouteIndex(table)
         var names: [ServiceListenerSet.Address: String] = [:]
         for service in table.services {
-            names[ServiceListenerSet.Address(host: service.address, port: service.port)] = table.backends[service.backend].name
+            names[ServiceListenerSet.Address(host: service.address, port: service.port)] =
+                table.backends[service.backend].name
         }
         backendNames.withLock { $0 = names }
         let swaps = loops.map { loop in loop.eventLoop.submit { loop.swap(to: index) } }

@@ -30,7 +30,8 @@ final class ServiceConnection: ChannelDuplexHandler, ProxiedConnection, Upstream
     }
 
     private func dispatch() {
-        guard let backend = loop.backend(named: backendName), let endpoint = backend.pick(now: loop.now, except: failed) else {
+        guard let backend = loop.backend(named: backendName), let endpoint = backend.pick(now: loop.now, except: failed)
+        else {
             return close()
         }
         self.backend = backend

@@ -51,7 +51,11 @@ package struct ServiceListenerSet: Sendable {
 
     package var failures: [ListenFailure] {
         states.sorted { $0.key < $1.key }.compactMap { address, state in
-            if case .failed(let message) = state { ListenFailure(address: address.description, message: message) } else { nil }
+            if case .failed(let message) = state {
+                ListenFailure(address: address.description, message: message)
+            } else {
+                nil
+            }
         }
     }
 

@@ -77,7 +77,9 @@ package struct RouteDocument: Sendable, Equatable {
         }
         if rule.matches.isEmpty { rule.matches = [Match(path: .prefix(""), method: nil, headers: [], parameters: [])] }
         for (index, backend) in (json["backendRefs"]?.arrayValue ?? []).enumerated() {
-            if !(backend["filters"]?.arrayValue ?? []).isEmpty { unsupported.append("\(path).backendRefs[\(index)].filters") }
+            if !(backend["filters"]?.arrayValue ?? []).isEmpty {
+                unsupported.append("\(path).backendRefs[\(index)].filters")
+            }
             let kind = backend["kind"]?.stringValue ?? "Service"
             let group = backend["group"]?.stringValue ?? ""
             rule.backends.append(
@@ -88,13 +90,16 @@ package struct RouteDocument: Sendable, Equatable {
         }
         for (index, filter) in (json["filters"]?.arrayValue ?? []).enumerated() {
             let field = "\(path).filters[\(index)]"
-            guard filter["type"]?.stringValue == "URLRewrite", let rewrite = filter["urlRewrite"], rewrite["hostname"] == nil else {
+            guard filter["type"]?.stringValue == "URLRewrite", let rewrite = filter["urlRewrite"],
+                rewrite["hostname"] == nil
+            else {
                 unsupported.append("\(field) (\(filter["type"]?.stringValue ?? "no type"))")
                 continue
             }
             switch rewrite["path"]?["type"]?.stringValue {
             case "ReplacePrefixMatch":
-                rule.rewrite = .replacePrefix((rewrite["path"]?["replacePrefixMatch"]?.stringValue ?? "").withoutLastSlash)
+                rule.rewrite = .replacePrefix(
+                    (rewrite["path"]?["replacePrefixMatch"]?.stringValue ?? "").withoutLastSlash)
             case "ReplaceFullPath": rule.rewrite = .replaceFull(rewrite["path"]?["replaceFullPath"]?.stringValue ?? "/")
             default: break
             }
@@ -133,7 +138,8 @@ package struct RouteDocument: Sendable, Equatable {
             let type = entry["type"]?.stringValue ?? "Exact"
             if type != "Exact" { unsupported.append("\(field)[\(index)].type (\(type))") }
             result.append(
-                RoutingTable.Header(name: name(entry["name"]?.stringValue ?? ""), value: entry["value"]?.stringValue ?? ""))
+                RoutingTable.Header(
+                    name: name(entry["name"]?.stringValue ?? ""), value: entry["value"]?.stringValue ?? ""))
         }
         return result.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
@@ -181,7 +187,9 @@ package struct EndpointsDocument: Sendable, Equatable {
         addresses = []
         for endpoint in document["endpoints"]?.arrayValue ?? [] {
             let conditions = endpoint["conditions"]
-            guard conditions?["ready"]?.boolValue ?? true, !(conditions?["terminating"]?.boolValue ?? false) else { continue }
+            guard conditions?["ready"]?.boolValue ?? true, !(conditions?["terminating"]?.boolValue ?? false) else {
+                continue
+            }
             addresses += (endpoint["addresses"]?.arrayValue ?? []).compactMap(\.stringValue)
         }
         ports = (document["ports"]?.arrayValue ?? []).map { port in

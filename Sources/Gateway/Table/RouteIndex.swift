@@ -76,7 +76,9 @@ final class RouteIndex: Sendable {
         case .prefix(let text):
             let count = text.utf8.count
             if count == 0 { return 0 }
-            guard path.count >= count, isEqual(UnsafeRawBufferPointer(rebasing: path[0..<count]), text) else { return nil }
+            guard path.count >= count, isEqual(UnsafeRawBufferPointer(rebasing: path[0..<count]), text) else {
+                return nil
+            }
             return path.count == count || path[count] == UInt8(ascii: "/") ? count : nil
         }
     }
@@ -91,7 +93,9 @@ final class RouteIndex: Sendable {
         _ header: RoutingTable.Header, _ request: borrowing RequestHead, _ bytes: UnsafeRawBufferPointer
     ) -> Bool {
         for field in request.block.fields where field.name.count == header.name.utf8.count {
-            if isEqual(field.value.of(bytes), header.value), field.name.of(bytes).lowercasedText() == header.name { return true }
+            if isEqual(field.value.of(bytes), header.value), field.name.of(bytes).lowercasedText() == header.name {
+                return true
+            }
         }
         return false
     }

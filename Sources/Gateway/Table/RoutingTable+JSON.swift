@@ -23,7 +23,8 @@ extension RoutingTable {
         for rule in rules {
             for entry in rule.backends {
                 guard backends.indices.contains(entry.backend), entry.weight >= 0, entry.weight <= 1_000_000 else {
-                    throw GatewayMessageError(message: "rule \(rule.name) names backend \(entry.backend) with weight \(entry.weight)")
+                    throw GatewayMessageError(
+                        message: "rule \(rule.name) names backend \(entry.backend) with weight \(entry.weight)")
                 }
             }
         }
@@ -32,8 +33,10 @@ extension RoutingTable {
                 throw GatewayMessageError(message: "host \(host.name) names rule \(match.rule) of \(rules.count)")
             }
         }
-        for service in services where !backends.indices.contains(service.backend) || !(1...65535).contains(service.port) {
-            throw GatewayMessageError(message: "service address \(service.address):\(service.port) has no backend or no such port")
+        for service in services where !backends.indices.contains(service.backend) || !(1...65535).contains(service.port)
+        {
+            throw GatewayMessageError(
+                message: "service address \(service.address):\(service.port) has no backend or no such port")
         }
     }
 
@@ -52,7 +55,9 @@ extension RoutingTable {
         return text
     }
 
-    fileprivate static func number(_ json: JSON, _ key: String, default fallback: Int? = nil) throws(GatewayMessageError) -> Int {
+    fileprivate static func number(_ json: JSON, _ key: String, default fallback: Int? = nil)
+        throws(GatewayMessageError) -> Int
+    {
         if let value = json[key]?.integerValue { return Int(value) }
         if json[key] == nil, let fallback { return fallback }
         throw GatewayMessageError(message: "`\(key)` must be an integer, found \(json[key]?.typeName ?? "nothing")")
@@ -81,7 +86,9 @@ extension RoutingTable.Backend {
         name = try RoutingTable.text(json, "name")
         endpoints = []
         for value in try RoutingTable.list(json, "endpoints", GatewayLimits.endpointsPerBackend) {
-            guard let text = value.stringValue else { throw GatewayMessageError(message: "an endpoint of \(name) is no string") }
+            guard let text = value.stringValue else {
+                throw GatewayMessageError(message: "an endpoint of \(name) is no string")
+            }
             endpoints.append(text)
         }
         isMissing = json["missing"]?.boolValue ?? false
@@ -92,7 +99,8 @@ extension RoutingTable.Rule {
     var json: JSON {
         var object: JSONObject = [
             "name": .string(name),
-            "backends": .array(backends.map { ["backend": .integer(Int64($0.backend)), "weight": .integer(Int64($0.weight))] }),
+            "backends": .array(
+                backends.map { ["backend": .integer(Int64($0.backend)), "weight": .integer(Int64($0.weight))] }),
         ]
         switch rewrite {
         case .replacePrefix(let text): object["replacePrefix"] = .string(text)
@@ -110,7 +118,8 @@ extension RoutingTable.Rule {
         for value in try RoutingTable.list(json, "backends", 64) {
             backends.append(
                 RoutingTable.WeightedBackend(
-                    backend: try RoutingTable.number(value, "backend"), weight: try RoutingTable.number(value, "weight")))
+                    backend: try RoutingTable.number(value, "backend"), weight: try RoutingTable.number(value, "weight")
+                ))
         }
         if let text = json["replacePrefix"]?.stringValue { rewrite = .replacePrefix(text) }
         if let text = json["replaceFull"]?.stringValue { rewrite = .replaceFull(text) }
@@ -142,7 +151,11 @@ extension RoutingTable.Match {
     }
 
     init(json: JSON) throws(GatewayMessageError) {
-        if let text = json["exact"]?.stringValue { path = .exact(text) } else { path = .prefix(try RoutingTable.text(json, "prefix")) }
+        if let text = json["exact"]?.stringValue {
+            path = .exact(text)
+        } else {
+            path = .prefix(try RoutingTable.text(json, "prefix"))
+        }
         method = json["method"]?.stringValue
         headers = try RoutingTable.list(json, "headers", 16).mapped(RoutingTable.Header.init(json:))
         parameters = try RoutingTable.list(json, "parameters", 16).mapped(RoutingTable.Header.init(json:))
@@ -155,7 +168,8 @@ extension RoutingTable.Host {
 
     init(json: JSON) throws(GatewayMessageError) {
         name = try RoutingTable.text(json, "host")
-        matches = try RoutingTable.list(json, "matches", GatewayLimits.tableRules).mapped(RoutingTable.Match.init(json:))
+        matches = try RoutingTable.list(json, "matches", GatewayLimits.tableRules).mapped(
+            RoutingTable.Match.init(json:))
     }
 }
 

@@ -72,7 +72,8 @@ private struct TableComputation {
 
     init(services: some Sequence<ServiceDocument>, endpointSlices: some Sequence<EndpointsDocument>) {
         self.services = Dictionary(
-            services.map { (ServiceKey(namespace: $0.namespace, name: $0.name), $0) }, uniquingKeysWith: { first, _ in first })
+            services.map { (ServiceKey(namespace: $0.namespace, name: $0.name), $0) },
+            uniquingKeysWith: { first, _ in first })
         slices = Dictionary(grouping: endpointSlices) { ServiceKey(namespace: $0.namespace, name: $0.service) }
     }
 
@@ -91,7 +92,8 @@ private struct TableComputation {
             if let owner = claims[claim], owner != route.title {
                 let path = claim.path.isEmpty ? "/" : claim.path
                 verdict.refusal = RouteVerdict.Problem(
-                    reason: "Conflicted", message: "host \(claim.host) with path \(path) is already served by HTTPRoute \(owner)")
+                    reason: "Conflicted",
+                    message: "host \(claim.host) with path \(path) is already served by HTTPRoute \(owner)")
                 return
             }
         }
@@ -105,7 +107,8 @@ private struct TableComputation {
             backends: rule.backends.map {
                 let isAllowed = $0.foreignKind == nil && $0.namespace == route.namespace
                 return RoutingTable.WeightedBackend(
-                    backend: backend(namespace: $0.namespace, name: $0.name, port: $0.port, isAllowed: isAllowed), weight: $0.weight)
+                    backend: backend(namespace: $0.namespace, name: $0.name, port: $0.port, isAllowed: isAllowed),
+                    weight: $0.weight)
             })
         target.rewrite = rule.rewrite
         target.requestTimeoutMilliseconds = rule.requestTimeoutMilliseconds
@@ -124,12 +127,17 @@ private struct TableComputation {
         for host in hosts {
             for match in route.rules.flatMap(\.matches) {
                 let conditions =
-                    match.headers.map { "header \($0.name)=\($0.value)" } + match.parameters.map { "query \($0.name)=\($0.value)" }
+                    match.headers.map { "header \($0.name)=\($0.value)" }
+                    + match.parameters.map { "query \($0.name)=\($0.value)" }
                 switch match.path {
                 case .exact(let path):
-                    result.append(Claim(host: host, path: path, isExact: true, method: match.method ?? "", conditions: conditions))
+                    result.append(
+                        Claim(host: host, path: path, isExact: true, method: match.method ?? "", conditions: conditions)
+                    )
                 case .prefix(let path):
-                    result.append(Claim(host: host, path: path, isExact: false, method: match.method ?? "", conditions: conditions))
+                    result.append(
+                        Claim(
+                            host: host, path: path, isExact: false, method: match.method ?? "", conditions: conditions))
                 }
             }
         }
@@ -151,13 +159,16 @@ private struct TableComputation {
                 }
                 guard let service = services[ServiceKey(namespace: backend.namespace, name: backend.name)] else {
                     return RouteVerdict.Problem(
-                        reason: "BackendNotFound", message: "\(field): Service \(backend.namespace)/\(backend.name) does not exist")
+                        reason: "BackendNotFound",
+                        message: "\(field): Service \(backend.namespace)/\(backend.name) does not exist")
                 }
                 if !service.ports.contains(where: { $0.port == backend.port && $0.isTCP }) {
                     let ports = service.ports.map { String($0.port) }.joined(separator: ", ")
                     return RouteVerdict.Problem(
                         reason: "BackendNotFound",
-                        message: "\(field): Service \(backend.namespace)/\(backend.name) has no port \(backend.port), only \(ports)")
+                        message:
+                            "\(field): Service \(backend.namespace)/\(backend.name) has no port \(backend.port), only \(ports)"
+                    )
                 }
             }
         }
@@ -183,8 +194,12 @@ private struct TableComputation {
     private func endpoints(_ service: ServiceKey, _ portName: String) -> [String] {
         var result: Set<String> = []
         for slice in slices[service] ?? [] {
-            guard let port = slice.ports.first(where: { $0.name == portName && $0.isTCP }), port.port > 0 else { continue }
-            for address in slice.addresses { result.insert(address.contains(":") ? "[\(address)]:\(port.port)" : "\(address):\(port.port)") }
+            guard let port = slice.ports.first(where: { $0.name == portName && $0.isTCP }), port.port > 0 else {
+                continue
+            }
+            for address in slice.addresses {
+                result.insert(address.contains(":") ? "[\(address)]:\(port.port)" : "\(address):\(port.port)")
+            }
         }
         return Array(result.sorted().prefix(GatewayLimits.endpointsPerBackend))
     }
