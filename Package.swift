@@ -24,7 +24,10 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 
 let package = Package(
     name: "espalier",
-    products: [.executable(name: "espalier", targets: ["espalier"])],
+    products: [
+        .executable(name: "espalier", targets: ["espalier"]),
+        .executable(name: "espalier-shim", targets: ["espalier-shim"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -37,6 +40,7 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CBundle", exclude: ["kinds"]),
         .target(name: "CShim"),
+        .executableTarget(name: "espalier-shim", dependencies: ["CShim"]),
         module("Seams"),
         module("Documents", ["Seams", "CYAML"]),
         module("Journal", ["Seams"] + [crypto]),

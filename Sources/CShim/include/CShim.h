@@ -1,5 +1,44 @@
 #ifndef ESPALIER_SHIM_H
 #define ESPALIER_SHIM_H
-/* Placeholder until the node's shim lands here. */
-int espalier_shim_version(void);
+// Processes below Swift: the shim that holds one container, and the few system calls Swift's Glibc does not offer.
+// See Sources/Node/index.md for the files the shim writes and the signals it obeys.
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/// The shim's whole program: `espalier-shim run <directory>`, `drop <uid> <gid> -- argv`, `exec <pid> <start> … -- argv`.
+/// Returns the exit code. The executable `espalier-shim` calls it; the espalier binary does so itself when it is
+/// started under that name, so that one copied file is a complete installation.
+int espalier_shim_main(int argc, char **argv);
+
+/// Starts a process in a session of its own, with `descriptors[i]` as its descriptor `i` (-1: /dev/null) and no other
+/// descriptor. `argv` and `envp` end with NULL. Returns the pid, or -errno.
+pid_t espalier_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count);
+
+/// pidfd_open and pidfd_send_signal: the descriptor or 0, or -errno.
+int espalier_pidfd_open(pid_t pid);
+int espalier_pidfd_signal(int pidfd, int signal);
+
+/// Field 22 of /proc/<pid>/stat, clock ticks since boot; 0 when there is no such process (or it is a zombie).
+uint64_t espalier_start_time(pid_t pid);
+
+/// Takes an exclusive lock without waiting: 1 taken, 0 another holds it, or -errno. The lock goes with the descriptor.
+int espalier_try_lock(int descriptor);
+
+/// Whether `path` lies in memory (tmpfs or ramfs): 1 or 0.
+int espalier_is_memory_file_system(const char *path);
+
 #endif

@@ -1,2 +1,0 @@
-#include "CShim.h"
-int espalier_shim_version(void) { return 1; }

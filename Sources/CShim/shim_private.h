@@ -1,0 +1,56 @@
+#ifndef ESPALIER_SHIM_PRIVATE_H
+#define ESPALIER_SHIM_PRIVATE_H
+#include "CShim.h"
+
+// What the agent asks of one shim: tokens on descriptor 3, each `key value` and NUL, the last `end`.
+enum { MAX_SPECIFICATION = 4 << 20, MAX_WORDS = 16384 };
+
+struct specification {
+    char *buffer;             // owns every string below
+    size_t length;
+    const char *log;          // path of the log file
+    const char *netns;        // path of a network namespace, or NULL
+    const char *working;      // working directory, or NULL
+    long long log_bytes;      // a log file is put aside above this
+    long uid, gid;            // -1: stay who we are
+    int sandbox;              // argv is bwrap and takes --json-status-fd 3
+    char **arguments, **environment;
+    int argument_count, environment_count;
+};
+
+// One line-splitting writer per output stream.
+struct stream {
+    int descriptor;           // the pipe's reading end, -1 once closed
+    const char *name;         // stdout or stderr
+    size_t length;
+    char line[16384];
+};
+
+struct log {
+    const char *path;
+    int descriptor;
+    long long bytes, limit;
+};
+
+int specification_read(int descriptor, struct specification *specification);
+// Wipes and frees what may hold secrets. Only the numbers stay.
+void specification_forget(struct specification *specification);
+int log_open(struct log *log);
+// Reads what is there and appends whole lines; returns 0 at the end of the stream, 1 otherwise.
+int stream_pump(struct stream *stream, struct log *log);
+void stream_flush(struct stream *stream, struct log *log);
+
+int shim_run(const char *directory);
+int shim_drop(int argc, char **argv);
+int shim_exec(int argc, char **argv);
+
+// Becomes another user for good: no groups, no capabilities, no way back. 0 or -1 with errno.
+int become(long uid, long gid);
+// Calls `visit` for every descendant of `pid`, children before their own children. Returns how many.
+int each_descendant(pid_t pid, void (*visit)(pid_t));
+// The first child of `pid`, or 0.
+pid_t first_child(pid_t pid);
+// Writes `text` to `directory/name` so that a reader sees the old file or the whole new one. 0 or -1.
+int write_file(const char *directory, const char *name, const char *text);
+long long wall_nanoseconds(void);
+#endif

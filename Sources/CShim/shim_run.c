@@ -1,0 +1,244 @@
+// One container attempt: start it, hold its output, obey signals, leave nothing behind, write down how it ended.
+//
+// Single-threaded. Every signal is blocked and read from a descriptor, so no handler ever runs. The directory's lock is
+// held as long as this process lives: it is what makes a second shim for the same attempt refuse, and what tells the
+// agent after its own restart that the container is still there.
+#define _GNU_SOURCE
+#include "shim_private.h"
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+
+enum { EXIT_USAGE = 64, EXIT_SPECIFICATION = 65, EXIT_SYSTEM = 71, EXIT_HELD = 75, EXIT_FINISHED = 76 };
+enum { CONTROL = 3 };
+
+struct shim {
+    const char *directory;
+    struct specification specification;
+    struct log log;
+    struct stream streams[2];
+    int status_pipe;        // bwrap's --json-status-fd, -1 when closed
+    int signals;
+    pid_t child;            // bwrap, or the container itself without a sandbox
+    pid_t inner;            // process 1 of the sandbox, 0 while unknown
+    int ended, status;
+    long long started, finished;
+};
+
+static void kill_one(pid_t pid) { kill(pid, SIGKILL); }
+
+static void write_identity(struct shim *shim) {
+    char text[512], boot[64] = "";
+    int descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        ssize_t length = read(descriptor, boot, sizeof boot - 1);
+        boot[length > 0 ? length - 1 : 0] = 0;
+        close(descriptor);
+    }
+    snprintf(
+        text, sizeof text, "pid %d\nstart %llu\nboot %s\nchild %d\ninner %d\nstarted %lld\n", getpid(),
+        (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->started);
+    write_file(shim->directory, "shim.pid", text);
+}
+
+// In the child, between fork and exec. Never returns.
+static void start_child(struct shim *shim, int out, int err, int status, int report) {
+    struct specification *wanted = &shim->specification;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setsid();
+    int failed = 0;
+    if (wanted->netns) {
+        int space = open(wanted->netns, O_RDONLY | O_CLOEXEC);
+        failed = space < 0 || setns(space, CLONE_NEWNET) != 0;
+        // The namespace is the pod's own: any of its users may have any of its ports.
+        int ports = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
+        if (!failed && ports >= 0 && write(ports, "0", 1) < 0) errno = 0;
+    }
+    // Moving the report up keeps it clear of the three descriptors and of bwrap's.
+    int high = fcntl(report, F_DUPFD_CLOEXEC, 10);
+    int high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;
+    failed = failed || dup2(out, 1) < 0 || dup2(err, 2) < 0;
+    if (high_status >= 0) failed = failed || dup2(high_status, CONTROL) < 0;
+    if (!failed && wanted->working) failed = chdir(wanted->working) != 0;
+    if (!failed) failed = become(wanted->uid, wanted->gid) != 0;
+    // After the change of user, which would clear it: the container never outlives its shim.
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (!failed) execvpe(wanted->arguments[0], wanted->arguments, wanted->environment);
+    int reason = errno;
+    if (write(high, &reason, sizeof reason) < 0) _exit(126);
+    _exit(reason == ENOENT ? 127 : 126);
+}
+
+// Starts the container. 0, or the errno of what failed.
+static int start(struct shim *shim) {
+    int out[2], err[2], status[2] = {-1, -1}, report[2];
+    if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC) || pipe2(report, O_CLOEXEC)) return errno;
+    if (shim->specification.sandbox && pipe2(status, O_CLOEXEC)) return errno;
+    shim->started = wall_nanoseconds();
+    shim->child = fork();
+    if (shim->child < 0) return errno;
+    if (shim->child == 0) start_child(shim, out[1], err[1], status[1], report[1]);
+    close(out[1]);
+    close(err[1]);
+    close(report[1]);
+    if (status[1] >= 0) close(status[1]);
+    shim->streams[0] = (struct stream){.descriptor = out[0], .name = "stdout"};
+    shim->streams[1] = (struct stream){.descriptor = err[0], .name = "stderr"};
+    shim->status_pipe = status[0];
+    for (int i = 0; i < 2; i++) fcntl(shim->streams[i].descriptor, F_SETFL, O_NONBLOCK);
+    int reason = 0;
+    ssize_t length = read(report[0], &reason, sizeof reason);
+    close(report[0]);
+    return length == sizeof reason ? reason : 0;
+}
+
+// bwrap writes `{ "child-pid": 123 }` and, at the end, the exit code.
+static void read_status(struct shim *shim) {
+    char text[512];
+    ssize_t length = read(shim->status_pipe, text, sizeof text - 1);
+    if (length <= 0) {
+        close(shim->status_pipe);
+        shim->status_pipe = -1;
+        return;
+    }
+    text[length] = 0;
+    char *found = strstr(text, "\"child-pid\":");
+    if (!found || shim->inner) return;
+    shim->inner = (pid_t)atol(found + strlen("\"child-pid\":"));
+    write_identity(shim);
+}
+
+static void kill_all(struct shim *shim) {
+    if (shim->inner > 0 && !shim->ended) kill(shim->inner, SIGKILL);
+    // A fork can race with one pass: at the end go on, for ten seconds, until a pass finds nobody.
+    for (int pass = 0; pass < 10000 && each_descendant(getpid(), kill_one) > 0 && shim->ended; pass++) {
+        while (waitpid(-1, NULL, WNOHANG) > 0) {}
+        poll(NULL, 0, 1);
+    }
+}
+
+// The container's own main process: the child of the sandbox's process 1, or the child itself.
+static void forward(struct shim *shim, int signal) {
+    if (shim->ended) return;
+    if (!shim->specification.sandbox) {
+        kill(shim->child, signal);
+        return;
+    }
+    pid_t main = shim->inner > 0 ? first_child(shim->inner) : 0;
+    // The sandbox is still being built: nobody is there yet who could stop in an orderly way.
+    kill(main > 0 ? main : shim->child, main > 0 ? signal : SIGKILL);
+}
+
+static void reap(struct shim *shim) {
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid != shim->child) continue;
+        shim->ended = 1;
+        shim->status = status;
+        shim->finished = wall_nanoseconds();
+    }
+}
+
+static void obey(struct shim *shim) {
+    struct signalfd_siginfo info;
+    while (read(shim->signals, &info, sizeof info) == sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGCHLD: reap(shim); break;
+        case SIGUSR1: kill_all(shim); break;
+        case SIGTERM: case SIGINT: forward(shim, SIGTERM); break;
+        case SIGHUP: case SIGUSR2: case SIGQUIT: forward(shim, (int)info.ssi_signo); break;
+        default: break;
+        }
+    }
+}
+
+static void supervise(struct shim *shim) {
+    while (!shim->ended) {
+        struct pollfd set[4] = {
+            {shim->signals, POLLIN, 0}, {shim->streams[0].descriptor, POLLIN, 0},
+            {shim->streams[1].descriptor, POLLIN, 0}, {shim->status_pipe, POLLIN, 0}};
+        if (poll(set, 4, -1) < 0 && errno != EINTR) break;
+        if (set[3].revents) read_status(shim);
+        for (int i = 0; i < 2; i++)
+            if (set[i + 1].revents) stream_pump(&shim->streams[i], &shim->log);
+        if (set[0].revents) obey(shim);
+    }
+}
+
+static int take_directory(const char *directory) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/lock", directory) >= (int)sizeof path) return EXIT_USAGE;
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0) return EXIT_SYSTEM;
+    if (espalier_try_lock(descriptor) != 1) return EXIT_HELD;
+    snprintf(path, sizeof path, "%s/exit", directory);
+    if (access(path, F_OK) == 0) return EXIT_FINISHED;
+    snprintf(path, sizeof path, "%s/shim.pid", directory);
+    return access(path, F_OK) == 0 ? EXIT_FINISHED : 0;
+}
+
+static void finish(struct shim *shim) {
+    kill_all(shim);
+    for (int i = 0; i < 2; i++) {
+        struct stream *stream = &shim->streams[i];
+        for (int round = 0; stream->descriptor >= 0 && round < 64; round++)
+            if (!stream_pump(stream, &shim->log) || poll(&(struct pollfd){stream->descriptor, POLLIN, 0}, 1, 0) <= 0) break;
+        stream_flush(stream, &shim->log);
+    }
+    int signal = WIFSIGNALED(shim->status) ? WTERMSIG(shim->status) : 0;
+    int code = signal ? 128 + signal : WEXITSTATUS(shim->status);
+    char text[256];
+    snprintf(
+        text, sizeof text, "code %d\nsignal %d\nstarted %lld\nfinished %lld\n", code, signal, shim->started,
+        shim->finished);
+    write_file(shim->directory, "exit", text);
+}
+
+int shim_run(const char *directory) {
+    static struct shim shim;
+    shim.directory = directory;
+    shim.status_pipe = -1;
+    prctl(PR_SET_NAME, "espalier-shim", 0, 0, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    shim.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
+    // Read before refusing: an answer beside unread words would be lost with the socket.
+    int refused = specification_read(CONTROL, &shim.specification) == 0 ? 0 : EXIT_SPECIFICATION;
+    if (!refused) refused = take_directory(directory);
+    shim.log = (struct log){.path = refused ? NULL : strdup(shim.specification.log), .limit = shim.specification.log_bytes};
+    if (!refused && log_open(&shim.log) != 0) refused = EXIT_SYSTEM;
+    if (refused) {
+        dprintf(CONTROL, "refused %d %d\n", refused, errno);
+        return refused;
+    }
+    write_identity(&shim);
+    int reason = start(&shim);
+    write_identity(&shim);
+    if (reason) dprintf(CONTROL, "failed %d\n", reason);
+    else dprintf(CONTROL, "started %d\n", shim.child);
+    close(CONTROL);
+    specification_forget(&shim.specification);
+    supervise(&shim);
+    finish(&shim);
+    return 0;
+}
+
+int espalier_shim_main(int argc, char **argv) {
+    if (argc == 3 && !strcmp(argv[1], "run")) return shim_run(argv[2]);
+    if (argc > 2 && !strcmp(argv[1], "drop")) return shim_drop(argc - 2, argv + 2);
+    if (argc > 2 && !strcmp(argv[1], "exec")) return shim_exec(argc - 2, argv + 2);
+    dprintf(2, "espalier-shim holds one container of a pod; the node agent starts it: run <directory>\n");
+    return EXIT_USAGE;
+}

@@ -1,0 +1,34 @@
+/// Every bound of the node agent, in one place.
+package enum Limits {
+    /// Restart back-off: none for the first restart, then 10 s, doubling, at most five minutes.
+    package static let firstBackOff = Duration.seconds(10)
+    package static let maximumBackOff = Duration.seconds(300)
+    /// A container that ran this long has forgotten its earlier crashes.
+    package static let backOffReset = Duration.seconds(600)
+    /// How long what a container needs (a ConfigMap, an address) is waited for between two attempts.
+    package static let firstPreparationRetry = Duration.milliseconds(200)
+    package static let maximumPreparationRetry = Duration.seconds(10)
+    /// Until its first success a readiness or startup probe without an initial delay is tried this often.
+    package static let probeRamp: [Duration] = [.milliseconds(10), .milliseconds(20), .milliseconds(50), .milliseconds(100)]
+    /// … for this long; then at its own period.
+    package static let probeRampTime = Duration.seconds(10)
+    package static let deletionTries = 30
+    package static let statusRetry = Duration.seconds(1)
+    package static let watchRetry = Duration.milliseconds(200)
+
+    package static let logFileBytes = 10 << 20
+    /// Attempts of a container whose logs are kept: the running one and the one before.
+    package static let attemptsKept = 2
+    package static let lastLineBytes = 512
+    package static let logChunkBytes = 64 << 10
+    package static let logFollowPause = Duration.milliseconds(50)
+
+    package static let commandOutputBytes = 1 << 20
+    package static let commandTimeout = Duration.seconds(10)
+    package static let shimAnswerTimeout = Duration.seconds(20)
+    package static let stateFileBytes = 1 << 20
+    package static let probeAnswerBytes = 4096
+    package static let ports = 20000..<32000
+    package static let podUsers = 65_536
+    package static let specificationBytes = 4 << 20
+}

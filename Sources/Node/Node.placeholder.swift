@@ -1,1 +1,0 @@
-// Node: its first file replaces this one.

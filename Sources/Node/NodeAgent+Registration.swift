@@ -1,0 +1,127 @@
+internal import Client
+internal import Documents
+internal import Glibc
+internal import Logging
+internal import Seams
+
+/// What the node says of itself: its document, and whether a sandbox can be had.
+extension NodeAgent {
+    /// Tries bubblewrap with the very arguments that pods get.
+    func findSandbox() async -> Sandbox.Kind {
+        guard configuration.allowsSandbox else { return .none(reason: "sandboxes were switched off") }
+        guard let path = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"].first(where: StateFiles.exists) else {
+            return .none(reason: "bubblewrap is not installed (package bubblewrap)")
+        }
+        let sandbox = Sandbox(
+            bubblewrap: path, root: [Sandbox.RootEntry(name: "usr")], hidden: [], mounts: [], hostName: "probe",
+            shim: configuration.shimPath, user: nil, workingDirectory: nil)
+        let launch = ProcessLaunch(
+            path: path, arguments: sandbox.arguments(["/usr/bin/true"]), environment: [], descriptors: [-1, -1, -1, -1])
+        do {
+            let result = try await spawner.run(launch, input: [], timeout: Limits.commandTimeout)
+            // Without /lib the program may not start; bubblewrap itself has then done its part and says 127 or 1.
+            if result.code == 0 || result.text.contains("execvp") { return .bubblewrap(path: path) }
+            return .none(reason: "bubblewrap does not work here: \(result.text.prefix(200))")
+        } catch {
+            return .none(reason: "bubblewrap does not start: \(error)")
+        }
+    }
+
+    func register(_ context: NodeContext) async {
+        if case .none(let reason) = context.sandbox {
+            logger.warning("Pods run without a sandbox", metadata: ["reason": "\(reason)"])
+        }
+        if case .host(let reason) = podNetwork.network.mode {
+            logger.warning("Pods share the host's network", metadata: ["reason": "\(reason)"])
+        }
+        let resource = GroupResource(group: "", resource: "nodes")
+        while !Task.isCancelled {
+            do {
+                let key = ObjectKey(resource, name: configuration.nodeName)
+                let before: Document?
+                do { before = try await context.client.get(key) } catch { before = nil }
+                let document = Document([
+                    "apiVersion": "v1", "kind": "Node",
+                    "metadata": ["name": .string(configuration.nodeName), "labels": .object(labels)],
+                ])
+                if before == nil { _ = try await context.client.apply(document, subresource: nil, options: context.write) }
+                var report = document
+                report.json["metadata"] = ["name": .string(configuration.nodeName)]
+                report["status"] = status(context, before: before?.status ?? .null)
+                _ = try await context.client.apply(report, subresource: .status, options: context.write)
+                return
+            } catch {
+                logger.warning("Node document not written", metadata: ["error": "\(error)"])
+            }
+            try? await clock.sleep(for: Limits.statusRetry)  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    private var labels: JSONObject {
+        ["kubernetes.io/hostname": .string(configuration.nodeName), "kubernetes.io/os": "linux", "kubernetes.io/arch": .string(Self.architecture)]
+    }
+
+    private static let architecture: String = {
+        #if arch(x86_64)
+        "amd64"
+        #else
+        "arm64"
+        #endif
+    }()
+
+    private func status(_ context: NodeContext, before: JSON) -> JSON {
+        var name = utsname()
+        uname(&name)
+        let kernel = withUnsafeBytes(of: name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let sizes: JSON = [
+            "cpu": .string(String(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
+            "memory": .string("\(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 1024)Ki"), "pods": "1000",
+        ]
+        var conditions = [condition("Ready", true, "NodeReady", "the node agent runs", before)]
+        switch context.sandbox {
+        case .bubblewrap:
+            conditions.append(condition("espalier.dev/Sandboxed", true, "Bubblewrap", "pods run under bubblewrap", before))
+        case .none(let reason):
+            conditions.append(condition("espalier.dev/Sandboxed", false, "PlainProcesses", reason, before))
+        }
+        switch podNetwork.network.mode {
+        case .bridge(let bridge):
+            conditions.append(condition(
+                "espalier.dev/PodNetwork", true, "Bridge", "pods have addresses of \(bridge.pods) on \(bridge.name)", before))
+        case .host(let reason):
+            conditions.append(condition("espalier.dev/PodNetwork", false, "HostNetwork", reason, before))
+        }
+        return [
+            "capacity": sizes, "allocatable": sizes, "conditions": .array(conditions),
+            "addresses": [
+                ["type": "InternalIP", "address": .string(podNetwork.network.hostAddress)],
+                ["type": "Hostname", "address": .string(configuration.nodeName)],
+            ],
+            "nodeInfo": [
+                "architecture": .string(Self.architecture), "bootID": .string(PodDirectory.bootIdentifier()),
+                "containerRuntimeVersion": "espalier-process://1", "kernelVersion": .string(kernel),
+                "kubeProxyVersion": "", "kubeletVersion": .string(configuration.version.isEmpty ? "v1.32.0" : configuration.version),
+                "machineID": .string(StateFiles.text("/etc/machine-id")?.filter { $0 != "\n" } ?? ""),
+                "operatingSystem": "linux", "osImage": .string(Self.systemName()), "systemUUID": "",
+            ],
+        ]
+    }
+
+    private static func systemName() -> String {
+        let lines = (StateFiles.text("/etc/os-release") ?? "").split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("PRETTY_NAME=") }
+        return line.map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } }.map { String($0) } ?? "Linux"
+    }
+
+    private func condition(_ type: String, _ isTrue: Bool, _ reason: String, _ message: String, _ before: JSON) -> JSON {
+        let status = isTrue ? "True" : "False"
+        let known = before["conditions"]?.arrayValue?.first {
+            $0["type"]?.stringValue == type && $0["status"]?.stringValue == status
+        }
+        let since = known?["lastTransitionTime"]?.stringValue ?? clock.now().rfc3339
+        return [
+            "type": .string(type), "status": .string(status), "reason": .string(reason), "message": .string(message),
+            "lastTransitionTime": .string(since),
+        ]
+    }
+}

@@ -1,0 +1,81 @@
+internal import CShim
+internal import Documents
+internal import Glibc
+internal import Seams
+internal import Synchronization
+
+/// Carries out probes. What an answer means is the machine's business.
+extension PodRunner {
+    func probe(_ kind: ProbeSpecification.Kind, _ attempt: Int) async {
+        guard let probe = specification.probes[kind] else { return }
+        do {
+            try await tryOnce(probe, attempt)
+            send(.probed(kind, isSuccess: true, message: ""))
+        } catch {
+            send(.probed(kind, isSuccess: false, message: "\(error)"))
+        }
+    }
+
+    private func tryOnce(_ probe: ProbeSpecification, _ attempt: Int) async throws {
+        switch probe.check {
+        case .socket(let port, let host):
+            let target = try target(port, host)
+            try await context.probing.connect(host: target.host, port: target.port, timeout: probe.timeout)
+        case .get(let path, let port, let host, let headers):
+            let target = try target(port, host)
+            var request = "GET \(path.hasPrefix("/") ? path : "/\(path)") HTTP/1.1\r\n"
+            let isHostGiven = headers.contains { $0[0].lowercased() == "host" }
+            if !isHostGiven { request += "Host: \(target.host):\(target.port)\r\n" }
+            for header in headers { request += "\(header[0]): \(header[1])\r\n" }
+            request += "User-Agent: kube-probe/1.32\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+            let line = try await context.probing.exchange(
+                host: target.host, port: target.port, request: Array(request.utf8), timeout: probe.timeout)
+            try judge(line)
+        case .command(let words):
+            try await run(words, timeout: probe.timeout, attempt)
+        }
+    }
+
+    private func target(_ port: String, _ host: String) throws(ProcessError) -> (host: String, port: Int) {
+        let named = specification.ports.first { $0.name.isSameBytes(as: port) || String($0.number) == port }
+        guard let number = named.map(listeningPort) ?? Int(port), (1...65535).contains(number) else {
+            throw ProcessError(message: "the container has no port \(port)")
+        }
+        return (host.isEmpty ? address.withLock { $0 } : host, number)
+    }
+
+    private func judge(_ line: [UInt8]) throws(ProcessError) {
+        let words = line.split(separator: UInt8(ascii: " "))
+        guard words.count > 1, words[0].starts(with: Array("HTTP/".utf8)),
+            let status = Int(String(decoding: words[1], as: UTF8.self))
+        else { throw ProcessError(message: "the answer is not HTTP: \(String(decoding: line.prefix(80), as: UTF8.self))") }
+        guard (200..<400).contains(status) else {
+            throw ProcessError(message: "HTTP probe failed with statuscode: \(status)")
+        }
+    }
+
+    /// Runs a command beside the container's process, in its namespaces, with its environment and as its user.
+    private func run(_ words: [String], timeout: Duration, _ attempt: Int) async throws(ProcessError) {
+        guard case .running(let shim) = directory.state(specification.containerName, attempt) else {
+            throw ProcessError(message: "the container is not running")
+        }
+        let process = shim.inner > 0 ? firstChild(shim.inner) ?? shim.inner : shim.child
+        let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
+        let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
+            .map { String(decoding: $0, as: UTF8.self) }
+        let isInside = shim.inner > 0 || geteuid() == 0
+        let prefix = isInside
+            ? ["espalier-shim", "exec", String(process), String(espalier_start_time(process)), user, user, "--"]
+            : ["espalier-shim", "drop", user, user, "/", "--"]
+        let launch = ProcessLaunch(
+            path: context.configuration.shimPath, arguments: prefix + words, environment: environment)
+        let result = try await context.spawner.run(launch, input: [], timeout: timeout)
+        guard result.code == 0 else {
+            throw ProcessError(message: "command ended with exit code \(result.code): \(result.text.prefix(200))")
+        }
+    }
+
+    private func firstChild(_ pid: Int32) -> Int32? {
+        StateFiles.text("/proc/\(pid)/task/\(pid)/children")?.split(separator: " ").first.flatMap { Int32($0) }
+    }
+}

@@ -1,0 +1,89 @@
+package import Documents
+
+/// What the node needs of a Pod document, with the defaults of core/v1. Made once a pod: a pod's spec does not change.
+package struct PodSpecification: Sendable {
+    package enum RestartPolicy: String, Sendable { case always = "Always", onFailure = "OnFailure", never = "Never" }
+
+    /// A port the container declares. On the host network the node moves it.
+    package struct Port: Sendable, Hashable {
+        package var name: String
+        package var number: Int
+    }
+
+    package var key: ObjectKey
+    package var uid: String
+    package var labels: [String: String]
+    package var annotations: [String: String]
+    package var restartPolicy: RestartPolicy
+    package var gracePeriod: Duration
+    package var containerName: String
+    package var image: String
+    /// `command` and `args` as they stand, before `$(NAME)` is filled in.
+    package var command: [String]
+    package var arguments: [String]
+    package var workingDirectory: String?
+    package var environment: [JSON]
+    package var environmentSources: [JSON]
+    package var ports: [Port]
+    package var probes: [ProbeSpecification.Kind: ProbeSpecification]
+    package var volumes: [JSON]
+    package var volumeMounts: [JSON]
+    /// Seconds that `lifecycle.preStop.sleep` asks for before the container is told to stop.
+    package var stopDelay: Duration
+    /// Why the node cannot run this pod at all; `nil` where it can.
+    package var obstacle: String?
+
+    package static let resource = GroupResource(group: "", resource: "pods")
+
+    package init(_ pod: Document) {
+        let spec = pod.spec
+        let containers = spec["containers"]?.arrayValue ?? []
+        let container = containers.first ?? .null
+        key = ObjectKey(Self.resource, namespace: pod.namespace, name: pod.name)
+        uid = pod.uid
+        labels = pod.labels
+        annotations = pod.annotations
+        restartPolicy = spec["restartPolicy"]?.stringValue.flatMap(RestartPolicy.init) ?? .always
+        gracePeriod = .seconds(max(0, spec["terminationGracePeriodSeconds"]?.integerValue ?? 30))
+        containerName = container["name"]?.stringValue ?? ""
+        image = container["image"]?.stringValue ?? ""
+        command = Self.strings(container["command"])
+        arguments = Self.strings(container["args"])
+        workingDirectory = container["workingDir"]?.stringValue
+        environment = container["env"]?.arrayValue ?? []
+        environmentSources = container["envFrom"]?.arrayValue ?? []
+        ports = (container["ports"]?.arrayValue ?? []).compactMap {
+            guard let number = $0["containerPort"]?.integerValue else { return nil }
+            return Port(name: $0["name"]?.stringValue ?? "", number: Int(clamping: number))
+        }
+        var probes: [ProbeSpecification.Kind: ProbeSpecification] = [:]
+        probes[.startup] = ProbeSpecification(container["startupProbe"])
+        probes[.readiness] = ProbeSpecification(container["readinessProbe"])
+        probes[.liveness] = ProbeSpecification(container["livenessProbe"])
+        self.probes = probes
+        volumes = spec["volumes"]?.arrayValue ?? []
+        volumeMounts = container["volumeMounts"]?.arrayValue ?? []
+        stopDelay = .seconds(max(0, container["lifecycle"]?["preStop"]?["sleep"]?["seconds"]?.integerValue ?? 0))
+        obstacle = Self.obstacle(spec, containers: containers.count)
+        if obstacle == nil, command.isEmpty {
+            obstacle = image.isEmpty
+                ? "the container has no command"
+                : "the container names the image \(image) and no command: this node runs processes, not images yet"
+        }
+    }
+
+    private static func obstacle(_ spec: JSON, containers: Int) -> String? {
+        if containers != 1 { return "the pod has \(containers) containers: this node runs one a pod" }
+        if spec["initContainers"]?.arrayValue?.isEmpty == false {
+            return "the pod has initContainers: this node does not run them yet"
+        }
+        return nil
+    }
+
+    private static func strings(_ json: JSON?) -> [String] { (json?.arrayValue ?? []).compactMap(\.stringValue) }
+
+    /// The number of a port that is written as a number or a name.
+    package func port(_ text: String) -> Int? {
+        Int(text) ?? ports.first { $0.name.isSameBytes(as: text) }?.number
+    }
+}

@@ -1,0 +1,135 @@
+internal import CShim
+internal import Glibc
+internal import Seams
+
+/// Starts shims and hears their first word. The specification goes through a socket, so that what it holds is in no
+/// argument vector and on no disk.
+package struct ShimLauncher: Sendable {
+    /// What one shim is asked to hold.
+    package struct Request: Sendable {
+        /// The attempt's folder: what makes a second shim for the same attempt refuse.
+        package var directory: String
+        package var log: String
+        package var command: [String]
+        package var environment: [String]
+        package var networkNamespace: String?
+        package var isSandboxed: Bool
+        /// Without a sandbox the shim changes user and folder itself.
+        package var user: UInt32?
+        package var workingDirectory: String?
+    }
+
+    package enum Answer: Sendable, Hashable {
+        case started
+        /// The attempt was held or had ended already: look at its folder.
+        case refused
+        case failed(message: String)
+    }
+
+    let path: String
+    let spawner: any ProcessSpawner
+    let clock: any Clock
+    /// Marks of the pod that every process carries.
+    let marks: [String]
+
+    func launch(_ request: Request) async throws(ProcessError) -> Answer {
+        do {
+            try StateFiles.makeDirectories(request.directory)
+        } catch {
+            throw ProcessError(message: "cannot make the attempt's folder \(error)")
+        }
+        var pair: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+            throw ProcessError(message: "cannot make a socket pair: \(systemMessage(errno))", number: errno)
+        }
+        defer { close(pair[0]) }
+        do {
+            defer { close(pair[1]) }
+            _ = try spawner.start(ProcessLaunch(
+                path: path, arguments: ["espalier-shim", "run", request.directory], environment: marks,
+                descriptors: [-1, -1, -1, pair[1]]))
+        }
+        try await hand(specification(request), to: pair[0])
+        return try await answer(pair[0], request)
+    }
+
+    private func specification(_ request: Request) throws(ProcessError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        func add(_ key: String, _ value: String) {
+            bytes += Array("\(key) \(value)".utf8)
+            bytes.append(0)
+        }
+        add("log", request.log)
+        add("log-bytes", String(Limits.logFileBytes))
+        if let space = request.networkNamespace { add("netns", space) }
+        if let folder = request.workingDirectory { add("working", folder) }
+        if let user = request.user {
+            add("uid", String(user))
+            add("gid", String(user))
+        }
+        if request.isSandboxed { add("sandbox", "1") }
+        for word in request.command { add("arg", word) }
+        for line in request.environment + marks { add("env", line) }
+        let zeros = request.command.contains { $0.utf8.contains(0) } || request.environment.contains { $0.utf8.contains(0) }
+        bytes += Array("end".utf8) + [0]
+        guard !zeros, bytes.count <= Limits.specificationBytes else {
+            throw ProcessError(
+                message: "command and environment hold a NUL byte or more than \(Limits.specificationBytes) bytes")
+        }
+        return bytes
+    }
+
+    private func hand(_ bytes: [UInt8], to descriptor: Int32) async throws(ProcessError) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                send(
+                    descriptor, buffer.baseAddress?.advanced(by: sent), buffer.count - sent,
+                    Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            if count > 0 {
+                sent += count
+            } else if errno == EAGAIN {
+                try? await clock.sleep(for: .milliseconds(1))  // The shim is reading; a cancelled wait only looks sooner.
+            } else {
+                throw ProcessError(message: "the shim did not take its specification: \(systemMessage(errno))", number: errno)
+            }
+        }
+    }
+
+    private func answer(_ descriptor: Int32, _ request: Request) async throws(ProcessError) -> Answer {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await FileDescriptorWatcher.shared.readable(descriptor) }
+            // A cancelled sleep is the other branch having won.
+            group.addTask { try? await clock.sleep(for: Limits.shimAnswerTimeout) }
+            await group.next()
+            group.cancelAll()
+        }
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        let text = count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : ""
+        let words = text.split { $0 == " " || $0 == "\n" }
+        switch words.first {
+        case "started": return .started
+        case "refused" where words.count > 1 && (words[1] == "75" || words[1] == "76"): return .refused
+        case "failed":
+            let number = words.count > 1 ? Int32(words[1]) ?? 0 : 0
+            return .failed(message: "cannot run \(request.command.first ?? ""): \(systemMessage(number))")
+        default:
+            throw ProcessError(message: "the shim of \(request.directory) gave no answer but \"\(text)\"")
+        }
+    }
+}
+
+/// Finds what a lost shim left behind where there was no sandbox to die with it: processes that carry the pod's mark.
+enum PodLeftovers {
+    static func kill(mark: String, spawner: any ProcessSpawner) {
+        let wanted = Array(mark.utf8)
+        for name in StateFiles.names(in: "/proc") {
+            guard let pid = Int32(name), pid != getpid(), let block = StateFiles.read("/proc/\(name)/environ"),
+                block.split(separator: 0).contains(where: { $0.elementsEqual(wanted) })
+            else { continue }
+            spawner.signal(ProcessIdentity(pid: pid, startTime: espalier_start_time(pid)), SIGKILL)
+        }
+    }
+}
