@@ -40,7 +40,9 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CBundle", exclude: ["kinds"]),
         .target(name: "CShim"),
-        .executableTarget(name: "espalier-shim", dependencies: ["CShim"]),
+        .executableTarget(
+            name: "espalier-shim", dependencies: ["CShim"],
+            linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
         module("Seams"),
         module("Documents", ["Seams", "CYAML"]),
         module("Journal", ["Seams"] + [crypto]),
@@ -76,6 +78,9 @@ let package = Package(
             dependencies: ["Seams", "Documents", "Store", "Client", "APIServer", "ControlLoop", "Reconcilers", "Simulation"],
             swiftSettings: settings),
         .testTarget(name: "JournalTests", dependencies: ["Seams", "Journal", "Simulation"], swiftSettings: settings),
+        .testTarget(
+            name: "NodeTests", dependencies: ["Seams", "Documents", "Store", "Client", "APIServer", "Node", logging],
+            swiftSettings: settings),
         .testTarget(
             name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
