@@ -45,6 +45,20 @@ package struct Sandbox: Sendable {
     package var user: UInt32?
     package var workingDirectory: String?
 
+    package init(
+        bubblewrap: String, root: [RootEntry], hidden: [String], mounts: [Mount], hostName: String, shim: String,
+        user: UInt32?, workingDirectory: String?
+    ) {
+        self.bubblewrap = bubblewrap
+        self.root = root
+        self.hidden = hidden
+        self.mounts = mounts
+        self.hostName = hostName
+        self.shim = shim
+        self.user = user
+        self.workingDirectory = workingDirectory
+    }
+
     private static let shimInside = "/run/espalier-shim"
     private static let own: Set<String> = ["proc", "dev", "tmp", "run", "home", "root", "lost+found"]
 
