@@ -1,5 +1,5 @@
 package import Client
-internal import Documents
+package import Documents
 internal import Glibc
 package import Logging
 package import Seams
@@ -155,7 +155,7 @@ package final class NodeAgent: Sendable {
     }
 
     /// Finds the attempt a client asks for, and whether its container still runs.
-    func attempt(of request: PodLogRequest) throws(APIError) -> (directory: PodDirectory, container: String, number: Int) {
+    func attempt(of request: ContainerLogRequest) throws(APIError) -> (directory: PodDirectory, container: String, number: Int) {
         let runner = runners.withLock { runners in
             runners.values.filter { $0.specification.key == request.key }.max { $0.specification.uid < $1.specification.uid }
         }
@@ -175,24 +175,12 @@ package final class NodeAgent: Sendable {
     }
 }
 
-extension NodeAgent: PodLogSource {
-    package func readLog(
-        _ request: PodLogRequest, write: @Sendable ([UInt8]) async throws -> Void
-    ) async throws {
+extension NodeAgent {
+    /// Opens a container's log; `notFound` and `badRequest` as a real API server words them.
+    package func openLog(_ request: ContainerLogRequest) throws(APIError) -> ContainerLog {
         let (directory, container, number) = try attempt(of: request)
-        var reader = LogReader(directory.log(container, number))
-        reader.open(tailLines: request.tailLines)
-        defer { reader.close() }
-        var filter = LogFilter(request)
-        while !Task.isCancelled, filter.remaining > 0 {
-            // Looked at before the file: what was written before the end is still read.
-            let isRunning = directory.isRunning(container, number)
-            let bytes = reader.next()
-            let output = filter.take(bytes)
-            if !output.isEmpty { try await write(output) }
-            guard bytes.isEmpty else { continue }
-            guard request.isFollowing, isRunning else { return }
-            try await clock.sleep(for: Limits.logFollowPause)
+        return ContainerLog(request, path: directory.log(container, number), clock: clock) {
+            directory.isRunning(container, number)
         }
     }
 }

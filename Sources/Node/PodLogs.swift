@@ -1,8 +1,9 @@
 package import Documents
 package import Seams
+internal import Synchronization
 
-/// What a client asks of a pod's log, as the query of `pods/<name>/log` says it.
-package struct PodLogRequest: Sendable {
+/// What a client asks of a container's log, as the query of `pods/<name>/log` says it.
+package struct ContainerLogRequest: Sendable {
     package var key: ObjectKey
     /// Empty: the pod's only container.
     package var container = ""
@@ -18,11 +19,52 @@ package struct PodLogRequest: Sendable {
     package init(_ key: ObjectKey) { self.key = key }
 }
 
-/// Where the API server gets a pod's log from; the composition root joins the two.
-package protocol PodLogSource: Sendable {
-    /// Hands the log to `write` piece by piece, waiting for each to be taken. Returns at the log's end, when following
-    /// after the container's; throws `notFound` or `badRequest` before the first piece, and what `write` throws.
-    func readLog(_ request: PodLogRequest, write: @Sendable ([UInt8]) async throws -> Void) async throws
+/// A container's log that is being read: by one reader at a time, piece by piece. The composition root hands it to the
+/// API server. Ends where the log ends, when followed with the container.
+package final class ContainerLog: Sendable {
+    private struct State {
+        var reader: LogReader
+        var filter: LogFilter
+        var isOver = false
+    }
+
+    private let state: Mutex<State>
+    private let isFollowing: Bool
+    private let isRunning: @Sendable () -> Bool
+    private let clock: any Clock
+
+    init(_ request: ContainerLogRequest, path: String, clock: any Clock, isRunning: @escaping @Sendable () -> Bool) {
+        var reader = LogReader(path)
+        reader.open(tailLines: request.tailLines)
+        state = Mutex(State(reader: reader, filter: LogFilter(request)))
+        isFollowing = request.isFollowing
+        self.isRunning = isRunning
+        self.clock = clock
+    }
+
+    deinit { state.withLock { $0.reader.close() } }
+
+    /// The next piece, waited for while the log is followed; `nil` at the end and when the task is cancelled.
+    package func next() async -> [UInt8]? {
+        while !Task.isCancelled {
+            // Looked at before the file: what was written before the end is still read.
+            let isLive = isFollowing && isRunning()
+            let (output, isMore) = state.withLock { state in
+                if state.isOver || state.filter.remaining <= 0 { return ([UInt8]?.none, false) }
+                let bytes = state.reader.next()
+                return (state.filter.take(bytes), !bytes.isEmpty)
+            }
+            guard let output else { return nil }
+            if !output.isEmpty { return output }
+            if isMore { continue }
+            guard isLive else { return nil }
+            try? await clock.sleep(for: Limits.logFollowPause)  // Cancelled: the loop's condition sees it.
+        }
+        return nil
+    }
+
+    /// Ends the reading at its next piece.
+    package func cancel() { state.withLock { $0.isOver = true } }
 }
 
 /// Turns the file's form into what clients see: strips time, stream and tag, joins pieces, honours bounds. Pure.
@@ -33,7 +75,7 @@ struct LogFilter {
     private var partial: [UInt8] = []
     private var isInLine = false
 
-    init(_ request: PodLogRequest) {
+    init(_ request: ContainerLogRequest) {
         hasTimestamps = request.hasTimestamps
         since = request.since?.rfc3339Micro
         remaining = request.limitBytes ?? .max

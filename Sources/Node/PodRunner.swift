@@ -93,7 +93,9 @@ final class PodRunner: Sendable {
             let previous = number > 0 ? exit(container, number - 1) : nil
             switch state {
             case .running(let shim): return (.running(attempt: number, started: shim.started), previous)
-            case .ended(let exit): return (.ended(attempt: number, exit: exit), previous)
+            case .ended(let exit):
+                if exit.reason == ContainerExit.lostReason { context.killMarked(specification.uid) }
+                return (.ended(attempt: number, exit: exit), previous)
             case .unused, .beginning: continue
             }
         }

@@ -65,14 +65,17 @@ package struct PodSpecification: Sendable {
         volumeMounts = container["volumeMounts"]?.arrayValue ?? []
         stopDelay = .seconds(max(0, container["lifecycle"]?["preStop"]?["sleep"]?["seconds"]?.integerValue ?? 0))
         obstacle = Self.obstacle(spec, containers: containers.count)
-        if obstacle == nil, command.isEmpty {
-            obstacle = image.isEmpty
-                ? "the container has no command"
-                : "the container names the image \(image) and no command: this node runs processes, not images yet"
-        }
+        if obstacle == nil, command.isEmpty, arguments.isEmpty { obstacle = "the container has no command" }
     }
 
+    /// The RuntimeClass of pods that are processes of the host, in a sandbox, without an image.
+    package static let processRuntimeClass = "espalier-process"
+
     private static func obstacle(_ spec: JSON, containers: Int) -> String? {
+        if spec["runtimeClassName"]?.stringValue != processRuntimeClass {
+            return "the pod asks for a container image: this node runs processes (runtimeClassName: "
+                + "\(processRuntimeClass)), not images yet"
+        }
         if containers != 1 { return "the pod has \(containers) containers: this node runs one a pod" }
         if spec["initContainers"]?.arrayValue?.isEmpty == false {
             return "the pod has initContainers: this node does not run them yet"

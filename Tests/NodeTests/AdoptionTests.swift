@@ -22,7 +22,7 @@ struct AdoptionTests {
         _ = try await node.create("second", script: "exec sleep 1000")
         try await node.wait("second", "readiness") { $0.isReady }
         #expect(node.shim(before) == shim)
-        #expect(try await node.log(PodLogRequest(node.key("web"))) == "one\n")
+        #expect(try await node.log(ContainerLogRequest(node.key("web"))) == "one\n")
         let after = try await node.client.get(node.key("web"))
         #expect(after.resourceVersion == before.resourceVersion, "adoption changed nothing and must write nothing")
         try await node.client.delete(node.key("web"), options: DeleteOptions())
@@ -49,14 +49,15 @@ struct AdoptionTests {
     func aKilledShimTakesItsContainerAlongAndIsReplaced(sandbox: Bool) async throws {
         let node = try await TestNode(sandbox: sandbox)
         node.startAgent()
-        _ = try await node.create("web", script: "(setsid sleep 2000 &); exec sleep 1000")
+        _ = try await node.create("web", script: "(setsid sleep 2000 &); echo up; exec sleep 1000")
         let pod = try await node.wait("web", "readiness") { $0.isReady }
+        try await node.waitLog("web", "up")
         let shim = try #require(node.shim(pod))
         SystemProcessSpawner().signal(shim.process, SIGKILL)
         let again = try await node.wait("web", "the restart") { $0.restartCount == 1 && $0.isReady }
         #expect(again.container["lastState"]?["terminated"]?["reason"]?.stringValue == "ShimLost")
-        #expect(node.processes().filter { $0.hasPrefix("sleep 1000") }.count == 1)
-        #expect(node.processes().filter { $0.hasPrefix("sleep 2000") }.count == 1)
+        try await node.waitLog("web", "up")
+        #expect(node.containerProcesses("sleep 2000") == 1)
         try await node.end()
     }
 

@@ -18,7 +18,8 @@ struct PodLifeTests {
         #expect(pod.spec["nodeName"]?.stringValue == "test-node")
         #expect(pod.container["state"]?["running"]?["startedAt"]?.stringValue != nil)
         #expect(pod.status["podIP"]?.stringValue == "127.0.0.1")
-        #expect(node.processes().contains { $0.contains("sleep 1000") })
+        try await node.waitLog("web", "hello")
+        #expect(node.containerProcesses("sleep 1000") == 1)
 
         try await node.client.delete(node.key("web"), options: DeleteOptions(uid: created.uid))
         try await node.waitGone("web")
@@ -40,7 +41,7 @@ struct PodLifeTests {
         #expect(message.contains("about to fail"))
         #expect(pod.container["lastState"]?["terminated"]?["exitCode"]?.integerValue == 7)
         #expect(!pod.isReady)
-        var previous = PodLogRequest(node.key("crash"))
+        var previous = ContainerLogRequest(node.key("crash"))
         previous.isPrevious = true
         #expect(try await node.log(previous) == "about to fail\n")
         try await node.end()
@@ -78,7 +79,7 @@ struct PodLifeTests {
         let node = try await TestNode()
         node.startAgent()
         var spec = TestNode.spec("", restartPolicy: "Never")
-        spec["containers"] = [["name": "main", "image": "", "command": ["/usr/bin/there-is-no-such-program"]]]
+        spec["containers"] = [["name": "main", "command": ["/usr/bin/there-is-no-such-program"]]]
         _ = try await node.create("missing", spec)
         let pod = try await node.wait("missing", "failure") { $0.phase == "Failed" }
         let message = pod.container["state"]?["terminated"]?["message"]?.stringValue ?? ""

@@ -14,7 +14,7 @@ struct PodMachineTests {
             var pod: JSON = [
                 "metadata": ["name": "web", "namespace": "default", "uid": "u1"],
                 "spec": [
-                    "terminationGracePeriodSeconds": 30,
+                    "runtimeClassName": "espalier-process", "terminationGracePeriodSeconds": 30,
                     "containers": [["name": "main", "command": ["/bin/web"], "ports": [["name": "http", "containerPort": 3000]]]],
                 ],
             ]

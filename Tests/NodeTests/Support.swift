@@ -107,10 +107,10 @@ final class TestNode: Sendable {
     }
 
     static func spec(_ script: String, restartPolicy: String = "Always", _ extra: JSONObject = [:]) -> JSON {
-        var container: JSONObject = ["name": "main", "image": "", "command": ["/bin/sh", "-c", .string(script)]]
+        var container: JSONObject = ["name": "main", "command": ["/bin/sh", "-c", .string(script)]]
         for member in extra.members { container[member.key] = member.value }
         return [
-            "restartPolicy": .string(restartPolicy), "terminationGracePeriodSeconds": 5,
+            "runtimeClassName": "espalier-process", "restartPolicy": .string(restartPolicy), "terminationGracePeriodSeconds": 5,
             "containers": [.object(container)],
         ]
     }
@@ -127,7 +127,33 @@ final class TestNode: Sendable {
     }
 
     func waitGone(_ name: String) async throws {
-        while await exists(name) { _ = try await follow("\(name) to change") { _ in true } }
+        let watch = try await client.watch([pods], options: WatchOptions(visibility: .sequenced))
+        let alarm = Task {
+            try await Task.sleep(for: patience)
+            watch.cancel()
+        }
+        defer { alarm.cancel() }
+        let deadline = ContinuousClock.now + patience
+        while await exists(name) {
+            if try watch.poll().isEmpty { await watch.wait() }
+            if ContinuousClock.now >= deadline { throw TestFailure("\(name) did not go") }
+        }
+        watch.cancel()
+    }
+
+    /// Waits until the container has written `text`; it has then got through its sandbox.
+    func waitLog(_ name: String, _ text: String) async throws {
+        var request = ContainerLogRequest(key(name))
+        request.isFollowing = true
+        let log = try #require(current).openLog(request)
+        var output = ""
+        while !output.contains(text), let bytes = await log.next() { output += String(decoding: bytes, as: UTF8.self) }
+        #expect(output.contains(text))
+    }
+
+    /// The container's own processes that run `command`, without the sandbox's.
+    func containerProcesses(_ command: String) -> Int {
+        processes().filter { $0.contains(command) && !$0.contains("bwrap --json-status-fd") }.count
     }
 
     func exists(_ name: String) async -> Bool {
@@ -164,11 +190,11 @@ final class TestNode: Sendable {
         throw TestFailure("waited in vain for \(what); last seen: \(last?.json.text(indent: true) ?? "nothing")")
     }
 
-    func log(_ request: PodLogRequest) async throws -> String {
-        let agent = try #require(self.current)
-        let output = Shared<[UInt8]>([])
-        try await agent.readLog(request) { bytes in output.set(output.get() + bytes) }
-        return String(decoding: output.get(), as: UTF8.self)
+    func log(_ request: ContainerLogRequest) async throws -> String {
+        let log = try #require(current).openLog(request)
+        var output: [UInt8] = []
+        while let bytes = await log.next() { output += bytes }
+        return String(decoding: output, as: UTF8.self)
     }
 
     func shim(_ pod: Document, attempt: Int = 0) -> PodDirectory.Shim? {
