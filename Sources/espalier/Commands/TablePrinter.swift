@@ -8,24 +8,22 @@ struct TablePrinter {
     private static let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
     func run(_ selections: [Selection]) async throws {
-        var printed = 0
+        var layout = TableLayout(isWide: command.output == .wide, showsNamespace: command.allNamespaces)
+        var printed: TextTable?
         var revision = ""
-        var widths: [Int] = []
         for selection in selections {
             let tables = try await tables(of: selection)
-            let prefix = selections.count > 1 ? prefix(of: selection) : ""
-            let isEmpty = tables.allSatisfy { ($0["rows"]?.arrayValue ?? []).isEmpty }
+            let prefix = selections.count > 1 ? ApplyCommand.name(selection.resource.information, "") : ""
             revision = tables.last?["metadata"]?["resourceVersion"]?.stringValue ?? ""
-            if isEmpty { continue }
-            var table = layOut(tables[0], prefix)
-            for other in tables.dropFirst() { table.rows += layOut(other, prefix).rows }
-            if printed > 0 { Terminal.print("") }
-            widths = table.widths()
-            for line in table.lines() { Terminal.print(line) }
-            printed += 1
+            var text = layout.text(of: tables[0], prefix: prefix)
+            for other in tables.dropFirst() { text.rows += layout.text(of: other, prefix: prefix).rows }
+            if text.rows.isEmpty { continue }
+            if printed != nil { Terminal.print("") }
+            for line in text.lines() { Terminal.print(line) }
+            printed = text
         }
-        if command.watch { return try await watch(selections, after: revision, printed > 0, widths) }
-        if printed == 0 {
+        if command.watch { return try await watch(selections, after: revision, &layout, printed) }
+        if printed == nil {
             let isScoped = selections.contains { $0.resource.information.isNamespaced } && !command.allNamespaces
             Terminal.complain("No resources found\(isScoped ? " in \(session.namespace) namespace" : "").")
         }
@@ -58,73 +56,56 @@ struct TablePrinter {
         return json
     }
 
-    private func watch(_ selections: [Selection], after revision: String, _ hasHeader: Bool, _ widths: [Int])
-        async throws
-    {
+    /// Prints changes until the user has seen enough. `before` is the table above them.
+    private func watch(
+        _ selections: [Selection], after revision: String, _ layout: inout TableLayout, _ before: TextTable?
+    ) async throws {
         guard selections.count == 1, selections[0].names.count < 2 else {
             throw APIError.badRequest("expected one type, and at most one name, with --watch")
         }
         let name = selections[0].names.first
-        let query = HTTPClient.query([
-            ("watch", "true"), ("resourceVersion", name == nil ? revision : "0"), ("labelSelector", command.selector),
-            ("fieldSelector", name.map { "metadata.name=\($0)" } ?? command.fieldSelector),
-        ])
-        let stream = try await session.client.stream(collection(selections[0]) + query, accept: Self.accept)
-        var rest: [UInt8] = []
-        var needsHeader = !hasHeader
-        var isFirst = name != nil
-        while let bytes = try await stream.next() {
-            rest += bytes
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                let event = try JSONParser.parse(rest[..<end], maximumBytes: ClientLimits.eventBytes)
-                rest.removeSubrange(...end)
-                guard let object = event["object"] else { continue }
-                if let error = APIError(status: object) { throw error }
-                defer { isFirst = false }
-                if event["type"]?.stringValue == "BOOKMARK" || isFirst { continue }
-                for line in layOut(object, "").lines(withHeader: needsHeader, minimumWidths: widths) {
-                    Terminal.print(line)
+        var widths = before?.widths() ?? []
+        var needsHeader = before == nil
+        // The revision of a single document may be older than the server's history: its watch begins with what is there.
+        var revision = name == nil ? revision : "0"
+        var skipsFirst = name != nil
+        while true {
+            let query = HTTPClient.query([
+                ("watch", "true"), ("resourceVersion", revision), ("labelSelector", command.selector),
+                ("fieldSelector", name.map { "metadata.name=\($0)" } ?? command.fieldSelector),
+            ])
+            let stream = try await session.client.stream(collection(selections[0]) + query, accept: Self.accept)
+            var rest: [UInt8] = []
+            while let bytes = try await stream.next() {
+                rest += bytes
+                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                    let event = try JSONParser.parse(rest[..<end], maximumBytes: ClientLimits.eventBytes)
+                    rest.removeSubrange(...end)
+                    guard let object = event["object"] else { continue }
+                    if let error = APIError(status: object) { throw error }
+                    revision = Self.revision(of: object) ?? revision
+                    if event["type"]?.stringValue == "BOOKMARK" { continue }
+                    let text = layout.text(of: object)
+                    widths = text.widths(atLeast: widths)
+                    if !skipsFirst {
+                        for line in text.lines(withHeader: needsHeader, minimumWidths: widths) { Terminal.print(line) }
+                        needsHeader = false
+                    }
+                    skipsFirst = false
                 }
-                needsHeader = false
             }
         }
+    }
+
+    /// Where a watch that ends here goes on.
+    private static func revision(of table: JSON) -> String? {
+        table["rows"]?.arrayValue?.last?["object"]?["metadata"]?["resourceVersion"]?.stringValue
+            ?? table["metadata"]?["resourceVersion"]?.stringValue
     }
 
     private func collection(_ selection: Selection) -> String {
         let information = selection.resource.information
         return session.client.path(
             information, namespace: command.allNamespaces ? "" : session.namespace(for: information))
-    }
-
-    private func prefix(of selection: Selection) -> String {
-        let name = ApplyCommand.name(selection.resource.information, "")
-        return name
-    }
-
-    private func layOut(_ table: JSON, _ prefix: String) -> TextTable {
-        let definitions = table["columnDefinitions"]?.arrayValue ?? []
-        let shown = definitions.indices.filter {
-            command.output == .wide || (definitions[$0]["priority"]?.integerValue ?? 0) == 0
-        }
-        var header = shown.map { (definitions[$0]["name"]?.stringValue ?? "").uppercased() }
-        if command.allNamespaces { header.insert("NAMESPACE", at: 0) }
-        let rows = (table["rows"]?.arrayValue ?? []).map { row -> [String] in
-            let cells = row["cells"]?.arrayValue ?? []
-            var texts = shown.map { $0 < cells.count ? Self.text(cells[$0]) : "" }
-            if !texts.isEmpty { texts[0] = prefix + texts[0] }
-            if command.allNamespaces {
-                texts.insert(row["object"]?["metadata"]?["namespace"]?.stringValue ?? "", at: 0)
-            }
-            return texts
-        }
-        return TextTable(header: header, rows: rows)
-    }
-
-    private static func text(_ cell: JSON) -> String {
-        switch cell {
-        case .null: "<none>"
-        case .string(let text): text.replacing("\n", with: "\\n")
-        default: cell.text()
-        }
     }
 }
