@@ -1,55 +1,118 @@
 internal import APIServer
+internal import Client
+internal import ControlLoop
 internal import Gateway
+internal import Glibc
 internal import Logging
-internal import NIOCore
 internal import NIOPosix
+internal import Node
+internal import Reconcilers
 internal import Seams
 internal import Store
 
-/// The composition root: makes the parts of the platform and starts them in the order they need each other, stops them in
-/// the reverse. Holds no rules of its own.
-final class ControlPlane: Sendable {
-    struct Options: Sendable {
+/// The composition root: every part of the platform, and which implementation stands behind which seam.
+///
+/// Parts start in the order data passes through them (store, API, gateway, node, loops) and stop in the reverse order.
+/// The API answers as soon as the log is read; loops and agents follow.
+struct ControlPlane {
+    struct Settings: Sendable {
+        /// Absolute, without links.
         var dataDirectory: String
-        var api: ListenAddress
-        var gateway: ListenAddress
-        var loops: Int
+        var host: String
+        var port: Int
+        var gatewayListen: String
+        var givesPodsNetworks: Bool
+        /// Event loops of the API.
+        var eventLoops: Int
     }
 
-    private let group: MultiThreadedEventLoopGroup
     private let store: Keyspace
     private let service: APIService
+    private let gateway: GatewayAgent
+    private let node: NodeAgent
+    private let tasks: Task<Void, Never>
+    private let logger: Logger
 
-    private init(group: MultiThreadedEventLoopGroup, store: Keyspace, service: APIService) {
-        self.group = group
-        self.store = store
-        self.service = service
-    }
-
-    static func start(_ options: Options, logger: Logger) async throws -> ControlPlane {
+    static func start(_ settings: Settings, logger: Logger) async throws -> ControlPlane {
         let clock = SystemClock()
-        try PrivateFile.makeDirectory(options.dataDirectory)
-        let keys = "\(options.dataDirectory)/keys"
-        try PrivateFile.makeDirectory(keys)
-        let store = try Keyspace.open(
-            directory: options.dataDirectory, fileSystem: LinuxFileSystem(), clock: clock,
-            keys: try SealingKeys.load(directory: keys, fileSystem: LinuxFileSystem()))
+        let random = SystemRandomSource()
+        let files = LinuxFileSystem()
+        let directory = settings.dataDirectory
+        // Every process we start carries this, so that what is ours can be told from what is not.
+        setenv("ESPALIER_DATA_DIR", directory, 1)
+
+        let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
+        let store = try Keyspace.open(directory: directory, fileSystem: files, clock: clock, keys: keys)
+        let network = await NodeNetwork.probe(
+            dataDirectory: directory, spawner: SystemProcessSpawner(), allowsBridge: settings.givesPodsNetworks)
         var configuration = APIConfiguration()
-        configuration.serverAddress = options.api.description
+        configuration.serviceRange = network.serviceRange
+        configuration.serverAddress = "\(settings.host):\(settings.port)"
         let pipeline = try APIPipeline(
-            store: store, clock: clock, random: SystemRandomSource(), bundled: try BundledDefinitions.load(),
-            configuration: configuration)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.loops)
+            store: store, clock: clock, random: random, bundled: try BundledDefinitions.load(), configuration: configuration)
+        let client = InProcessClient(pipeline: pipeline)
+
         let service = try await APIService.start(
-            pipeline,
-            APIService.Options(dataDirectory: options.dataDirectory, host: options.api.host, port: options.api.port),
-            group: group, logger: logger)
-        return ControlPlane(group: group, store: store, service: service)
+            pipeline, APIService.Options(dataDirectory: directory, host: settings.host, port: settings.port),
+            group: MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoops), logger: logger)
+
+        let gateway = GatewayAgent(
+            configuration: GatewayConfiguration(
+                executable: try ownExecutable(), directory: directory, listen: settings.gatewayListen),
+            client: client, clock: clock, logger: logger)
+        let address = try await gateway.launch()
+        logger.info("The gateway serves", metadata: ["address": "\(address)"])
+        let node = NodeAgent(
+            configuration: NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network),
+            client: client, clock: clock, random: random, logger: logger)
+        service.handler.setLogSource(PodLogAdapter(node: node))
+
+        let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
+        let loops = Loops.all(
+            client: client, clock: clock, logger: logger,
+            settings: LoopSettings(secretKey: secretKey, publicPort: address.port))
+        let tasks = Task {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await gateway.run() }
+                group.addTask { await node.run() }
+                for loop in loops { group.addTask { await loop.run() } }
+            }
+        }
+        return ControlPlane(store: store, service: service, gateway: gateway, node: node, tasks: tasks, logger: logger)
     }
 
-    func stop(_ reason: StopReason) async {
+    /// Ends in good order: first what acts, then what answers, then what remembers.
+    func stop(_ signal: StopSignal) async {
+        logger.info("Stopping", metadata: ["gateway and pods": signal == .stop ? "stop too" : "live on"])
+        tasks.cancel()
+        await tasks.value
+        switch signal {
+        case .stop:
+            async let pods: Void = node.stopAll()
+            await gateway.stopGateway()
+            await pods
+        case .leave: await gateway.leaveGateway()
+        }
         await service.stop()
         store.close()
-        try? await group.shutdownGracefully()  // nothing is left that could fail, and nobody to tell
+        logger.info("Stopped")
+    }
+
+    /// The path of the running program.
+    private static func ownExecutable() throws -> String {
+        guard let path = realpath("/proc/self/exe", nil) else {
+            throw Files.Failure(description: "/proc/self/exe: \(String(cString: strerror(errno)))")
+        }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// The machine's name, which is the node's: lower case, as names of documents are.
+    private static func hostName() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+        let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).lowercased()
+        let isName = !text.isEmpty && text.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 46 }
+        return isName ? text : "localhost"
     }
 }

@@ -1,58 +1,73 @@
+internal import APIServer
 internal import ArgumentParser
 internal import Gateway
+internal import Glibc
 internal import Logging
 
-/// `espalier serve`: the whole platform on this machine.
+/// `espalier serve`: the platform on this machine.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve",
-        abstract: "Run the platform: the API, the loops that make Landscapes true, the node and the gateway.")
+        commandName: "serve", abstract: "Runs the platform on this machine.",
+        discussion: """
+            Writes a kubeconfig into the data directory before it is ready. SIGTERM and SIGINT end everything: the server, its \
+            gateway and its pods. SIGHUP ends the server alone; the next one takes over gateway and pods, as after a crash.
+            """)
 
-    @Option(name: .customLong("data-dir"), help: "Where everything is kept; made with mode 0700 when missing.")
-    var dataDirectory: String
+    @Option(help: "Where everything is kept. Made where it is missing; restricted to its owner.")
+    var dataDir: String
 
-    @Option(help: "Address and port of the API; port 0 picks a free one, which the kubeconfig then names.")
-    var listen: String = "127.0.0.1:6443"
+    @Option(help: "Address and port of the API; port 0 picks a free one.")
+    var listen = "127.0.0.1:6443"
 
-    @Option(name: .customLong("gateway-listen"), help: "Address and port of routes; port 0 picks a free one.")
-    var gatewayListen: String = "127.0.0.1:8080"
+    @Option(help: "Address and port of the gateway; port 0 picks a free one.")
+    var gatewayListen = "127.0.0.1:8080"
 
-    @Option(help: "Event loops.")
-    var loops: Int = 2
+    @Option(help: "Event loops of the API.")
+    var loops = 2
 
-    @Option(name: .customLong("log-level"), help: "error, warning, info, debug.")
-    var logLevel: String = "info"
+    @Option(help: "Least that is logged: trace, debug, info, notice, warning, error.")
+    var logLevel = "info"
+
+    @Flag(inversion: .prefixedNo, help: "Gives pods network namespaces of their own, where the machine allows it.")
+    var podNetwork = true
 
     func validate() throws {
-        for (name, text) in [("--listen", listen), ("--gateway-listen", gatewayListen)] where ListenAddress(text) == nil {
-            throw ValidationError("\(name) must be ADDRESS:PORT, for example 127.0.0.1:6443; found \(text)")
+        for (name, value) in [("--listen", listen), ("--gateway-listen", gatewayListen)] where ListenAddress(value) == nil {
+            throw ValidationError("\(name): expected ADDRESS:PORT such as 127.0.0.1:8080, found \"\(value)\"")
         }
-        guard !dataDirectory.isEmpty else { throw ValidationError("--data-dir must name a directory") }
-        guard (1...64).contains(loops) else { throw ValidationError("--loops must be 1 to 64; found \(loops)") }
-        guard Logger.Level(rawValue: logLevel) != nil else {
-            throw ValidationError("--log-level must be error, warning, info or debug; found \(logLevel)")
+        if !(1...64).contains(loops) { throw ValidationError("--loops: expected 1 to 64, found \(loops)") }
+        if Logger.Level(rawValue: logLevel) == nil {
+            throw ValidationError("--log-level: expected trace, debug, info, notice, warning or error, found \"\(logLevel)\"")
         }
     }
 
     func run() async throws {
-        guard let api = ListenAddress(listen), let routes = ListenAddress(gatewayListen) else { return }
+        guard let api = ListenAddress(listen), let level = Logger.Level(rawValue: logLevel) else { return }
+        let signals = try StopSignals.observe()
         var logger = Logger(label: "espalier") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = Logger.Level(rawValue: logLevel) ?? .info
-        let signals = StopSignals()
-        let options = ControlPlane.Options(
-            dataDirectory: Self.absolute(dataDirectory), api: api, gateway: routes, loops: loops)
+        logger.logLevel = level
+        let settings = ControlPlane.Settings(
+            dataDirectory: try Self.directory(dataDir), host: api.host, port: api.port, gatewayListen: gatewayListen,
+            givesPodsNetworks: podNetwork, eventLoops: loops)
+        let plane: ControlPlane
         do {
-            let plane = try await ControlPlane.start(options, logger: logger)
-            let reason = await signals.wait()
-            logger.info("stopping", metadata: ["reason": "\(reason)"])
-            await plane.stop(reason)
+            plane = try await ControlPlane.start(settings, logger: logger)
         } catch {
-            logger.error("the server cannot serve", metadata: ["error": "\(error)"])
-            throw ExitCode.failure
+            throw Files.Failure(description: "the server cannot start: \(error)")
+        }
+        for await signal in signals {
+            await plane.stop(signal)
+            return
         }
     }
 
-    private static func absolute(_ path: String) -> String {
-        path.hasPrefix("/") ? path : "\(Files.workingDirectory)/\(path)"
+    /// The data directory, made where it is missing, as an absolute path without links.
+    private static func directory(_ path: String) throws -> String {
+        try PrivateFile.makeDirectory(path)
+        guard let resolved = realpath(path, nil) else {
+            throw Files.Failure(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 }
