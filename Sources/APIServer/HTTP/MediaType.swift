@@ -34,7 +34,7 @@ package struct Representation: Sendable, Equatable {
         case document
         /// A `Table` of meta.k8s.io at this version.
         case table(version: String)
-        case partialMetadata(version: String)
+        case partialMetadata(version: String, isList: Bool)
         /// An aggregated discovery list of apidiscovery.k8s.io at this version.
         case discovery(version: String)
     }
@@ -78,7 +78,7 @@ package struct Representation: Sendable, Equatable {
             return .table(version: version)
         case ("PartialObjectMetadata", "meta.k8s.io", "v1"), ("PartialObjectMetadata", "meta.k8s.io", "v1beta1"),
             ("PartialObjectMetadataList", "meta.k8s.io", "v1"), ("PartialObjectMetadataList", "meta.k8s.io", "v1beta1"):
-            return .partialMetadata(version: version)
+            return .partialMetadata(version: version, isList: name.hasSuffix("List"))
         case ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"), ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1"):
             return discovery ? .discovery(version: version) : nil
         default: return nil

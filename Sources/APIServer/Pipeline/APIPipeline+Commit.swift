@@ -93,6 +93,23 @@ extension APIPipeline {
                 duplicateFields: options.duplicateFields, isPatch: isPatch))
     }
 
+    /// Metadata is the same for every kind, and has no empty maps and lists: they mean what their absence means.
+    static func dropEmptyMetadata(_ document: inout Document) {
+        guard document.json["metadata"]?.objectValue?.members.contains(where: { isEmpty($0.value) }) == true else { return }
+        var metadata = document.metadata
+        metadata.filter { !isEmpty($0.value) }
+        document.metadata = metadata
+    }
+
+    private static func isEmpty(_ value: JSON) -> Bool {
+        switch value {
+        case .null: true
+        case .array(let elements): elements.isEmpty
+        case .object(let object): object.isEmpty
+        default: false
+        }
+    }
+
     /// The document with a revision in it, as a client sees it.
     static func withRevision(_ document: Document, _ revision: Revision?) -> Document {
         var document = document

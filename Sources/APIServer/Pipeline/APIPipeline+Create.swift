@@ -34,6 +34,7 @@ extension APIPipeline {
         prepareMetadata(&new, resource)
         if resource.version.hasStatus { new["status"] = nil }
         var reserved: String?
+        Self.dropEmptyMetadata(&new)
         try prepareForCreate(&new, resource, &reserved)
         defer { if let reserved { cluster.withLock { $0.addresses.release(reserved) } } }
         let admitted = try admit(

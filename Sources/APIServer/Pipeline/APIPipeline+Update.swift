@@ -125,6 +125,7 @@ extension APIPipeline {
             var new = try transform(old)
             try checkUpdate(new, old: old, key)
             restoreMetadata(&new, from: old, subresource: subresource)
+            Self.dropEmptyMetadata(&new)
             if subresource == "status" {
                 new = Self.onlyStatus(of: new, in: old)
             } else if resource.version.hasStatus {

@@ -28,6 +28,7 @@ package final class APIPipeline: Sendable {
     let configuration: APIConfiguration
     private let builtIn: [ResourceDefinition]
     private let catalogues: Mutex<CatalogueDocuments>
+    private let serverAddress: Mutex<String>
     /// What is known beyond single documents. Held during a commit, so that it follows the order of revisions.
     let cluster: Mutex<ClusterState>
 
@@ -45,6 +46,7 @@ package final class APIPipeline: Sendable {
             throw .badRequest("expected an IPv4 range such as 127.96.0.0/16, found \"\(configuration.serviceRange)\"")
         }
         cluster = Mutex(ClusterState(addresses: addresses))
+        serverAddress = Mutex(configuration.serverAddress)
         let first = ResourceCatalogue(definitions: bundled.builtIn, number: 0)
         catalogues = Mutex(CatalogueDocuments(catalogue: first, serverAddress: configuration.serverAddress))
         refreshCatalogue()
@@ -55,11 +57,18 @@ package final class APIPipeline: Sendable {
     /// What the server serves now.
     package var catalogue: ResourceCatalogue { documents.catalogue }
 
+    /// Tells clients where the server is, once it knows: the port may have been picked for it.
+    package func setServerAddress(_ address: String) {
+        serverAddress.withLock { $0 = address }
+        refreshCatalogue()
+    }
+
     /// Discovery and OpenAPI of what the server serves now.
     package var documents: CatalogueDocuments { catalogues.withLock { $0 } }
 
     /// Builds the catalogue anew from the built-in kinds and the stored CustomResourceDefinitions.
     func refreshCatalogue() {
+        let address = serverAddress.withLock { $0 }
         catalogues.withLock { current in
             var definitions = builtIn
             let taken = Set(builtIn.map(\.groupResource))
@@ -72,7 +81,7 @@ package final class APIPipeline: Sendable {
                 definitions.append(definition)
             }
             let next = ResourceCatalogue(definitions: definitions, number: current.catalogue.number + 1)
-            current = CatalogueDocuments(catalogue: next, serverAddress: configuration.serverAddress)
+            current = CatalogueDocuments(catalogue: next, serverAddress: address)
         }
     }
 

@@ -18,7 +18,9 @@ package struct TableColumn: Sendable {
     package static func columns(of version: ResourceDefinition.Version) -> [TableColumn] {
         let name = ResourceDefinition.Column(
             name: "Name", type: "string", format: "name", description: nameDescription, jsonPath: "", priority: 0)
-        var columns = [TableColumn(definition: name, source: .name)]
+        // Events bring a column Name of their own, at the end.
+        let hasOwnName = version.columns.contains { $0.name == "Name" }
+        var columns = hasOwnName ? [] : [TableColumn(definition: name, source: .name)]
         for var column in version.columns {
             if column.description.isEmpty {
                 column.description = column.jsonPath == ageColumn.jsonPath

@@ -8,7 +8,8 @@ extension APIExchange {
     func runDocument() throws(APIError) {
         let documents = pipeline.documents
         switch target.route {
-        case .version: answer(.ok, Self.version)
+        case .version:
+            response.send(.ok, headers("application/json"), ByteBuffer(string: Self.version.text(indent: true)))
         case .health(let kind, let check): health(kind, check)
         case .coreVersions: try discovery(core: true, documents)
         case .groups: try discovery(core: false, documents)
@@ -23,7 +24,8 @@ extension APIExchange {
             guard let document = documents.openAPI(name) else { return notFound() }
             send(document, isImmutable: query.has("hash"))
         case .metrics: plain(.ok, metrics)
-        case .openAPIVersion2, .unknown, .resource: notFound()
+        case .openAPIVersion2: openAPIVersion2()
+        case .unknown, .resource: notFound()
         }
     }
 
@@ -49,6 +51,21 @@ extension APIExchange {
         if header("If-None-Match") == "\"\(encoded.tag)\"" { return response.send(.notModified, headers, ByteBuffer()) }
         headers.add(name: "Content-Type", value: "application/json;g=apidiscovery.k8s.io;v=\(version);as=APIGroupDiscoveryList")
         response.send(.ok, headers, body(encoded))
+    }
+
+    /// OpenAPI v2 without a single schema, enough for clients that look here for a kind they did not find in v3.
+    private func openAPIVersion2() {
+        let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+        if header("Accept").contains(protobuf) {
+            // Document { swagger = 1, info = 2 { title = 1, version = 2 }, paths = 8 {} }
+            var bytes: [UInt8] = [0x0a, 3] + Array("2.0".utf8)
+            let info = [0x0a, 10] + Array("Kubernetes".utf8) + [0x12, 7] + Array("v1.32.0".utf8)
+            bytes += [0x12, UInt8(info.count)] + info + [0x42, 0]
+            return response.send(.ok, headers(protobuf), ByteBuffer(bytes: bytes))
+        }
+        answer(.ok, [
+            "swagger": "2.0", "info": ["title": "Kubernetes", "version": "v1.32.0"], "paths": [:], "definitions": [:],
+        ])
     }
 
     private func send(_ encoded: CatalogueDocuments.Encoded, isImmutable: Bool) {

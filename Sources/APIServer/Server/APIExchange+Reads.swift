@@ -22,7 +22,7 @@ extension APIExchange {
             let table = Table(
                 resource, version: version, included: try Table.included(query["includeObject"]), now: pipeline.clock.now())
             answer(status, table.json([document], metadata: ["resourceVersion": .string(document.resourceVersion)]))
-        case .partialMetadata(let version): answer(status, PartialMetadata.json(document, version: version))
+        case .partialMetadata(let version, _): answer(status, PartialMetadata.json(document, version: version))
         default: answer(status, document.json)
         }
     }
@@ -37,6 +37,7 @@ extension APIExchange {
 
     func list(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) {
         representation = try Representation.negotiate(accept: header("Accept"))
+        if case .partialMetadata(_, isList: false) = representation.form { throw Representation.notAcceptable }
         let request = try listRequest(resource, path)
         let wanted = Revision(request.resourceVersion)
         if let wanted, wanted > pipeline.store.durableRevision, wanted <= pipeline.store.sequencedRevision {
@@ -50,6 +51,7 @@ extension APIExchange {
         request.namespace = path.namespace ?? ""
         request.selection = try Selection(
             labelSelector: query["labelSelector"], fieldSelector: query["fieldSelector"], resource)
+        _ = try query.integer("timeoutSeconds")
         request.limit = Int(clamping: max(0, try query.integer("limit") ?? 0))
         request.continuation = query["continue"]
         request.resourceVersion = query["resourceVersion"]
@@ -72,7 +74,7 @@ extension APIExchange {
             let table = Table(
                 resource, version: version, included: try Table.included(query["includeObject"]), now: pipeline.clock.now())
             answer(.ok, table.json(try documents(list, resource), metadata: .object(metadata)))
-        case .partialMetadata(let version):
+        case .partialMetadata(let version, _):
             var items: [JSON] = []
             for document in try documents(list, resource) { items.append(PartialMetadata.json(document, version: version)) }
             answer(.ok, [
@@ -138,7 +140,11 @@ enum ListOptionsRules {
         let match = query["resourceVersionMatch"]
         let sendsInitialEvents = query.has("sendInitialEvents")
         if sendsInitialEvents {
-            guard isWatch else { throw refusal("sendInitialEvents", "sendInitialEvents is forbidden for list") }
+            guard isWatch else {
+                let unbound = version.isEmpty && !match.isEmpty
+                    ? [cause("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")] : []
+                throw refusal(unbound + [cause("sendInitialEvents", "sendInitialEvents is forbidden for list")])
+            }
             guard match == "NotOlderThan" else {
                 throw refusal("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
             }
@@ -157,10 +163,16 @@ enum ListOptionsRules {
         }
     }
 
-    static func refusal(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError {
+    private static func refusal(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError {
+        refusal([cause(field, message, reason: reason)])
+    }
+
+    private static func cause(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError.Cause {
         let text = reason == "FieldValueForbidden" ? "Forbidden: \(message)" : message
-        return .invalid(
-            GroupVersionKind(group: "meta.k8s.io", version: "", kind: "ListOptions"), "",
-            [APIError.Cause(reason: reason, message: text, field: field)])
+        return APIError.Cause(reason: reason, message: text, field: field)
+    }
+
+    private static func refusal(_ causes: [APIError.Cause]) -> APIError {
+        .invalid(GroupVersionKind(group: "meta.k8s.io", version: "", kind: "ListOptions"), "", causes)
     }
 }

@@ -83,11 +83,11 @@ extension APIExchange {
         _ verb: String, _ scale: ResourceDefinition.Scale, _ resource: ServedResource, _ key: ObjectKey
     ) throws(APIError) {
         representation = try Representation.negotiate(accept: header("Accept"))
-        representation.form = .document
         if verb == "get" {
             let document = try APIPipeline.decode(try pipeline.get(key, .durable), resource)
-            return answer(.ok, try pipeline.scale(of: document, scale).json)
+            return try answer(.ok, try pipeline.scale(of: document, scale), ScaleTable.resource)
         }
+        representation.form = .document
         var options = try writeRequest(verb == "patch" ? "PatchOptions" : "UpdateOptions", isPatch: verb == "patch")
         let transform: (Document) throws(APIError) -> Document
         switch verb {
@@ -132,11 +132,12 @@ extension APIExchange {
         let answer = try pipeline.deleteCollection(
             resource, namespace: path.namespace ?? "", selection, try deleteRequest())
         whenDurable(answer.revision) { exchange throws(APIError) in
-            exchange.answer(.ok, [
+            let list: JSON = [
                 "apiVersion": .string(resource.apiVersion), "kind": .string(resource.definition.listKind),
-                "metadata": ["resourceVersion": .string(answer.revision?.description ?? "")],
+                "metadata": ["continue": "", "resourceVersion": .string(answer.revision?.description ?? "")],
                 "items": .array(answer.documents.map(\.json)),
-            ])
+            ]
+            exchange.answer(.ok, list.sortedDeeply)
         }
     }
 

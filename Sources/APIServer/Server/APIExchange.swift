@@ -22,7 +22,7 @@ final class APIExchange {
         self.identity = identity
         self.target = target
         self.response = response
-        isPretty = Self.isPretty(request, target)
+        isPretty = Self.isPretty(request.headers, target.query)
     }
 
     let isPretty: Bool
@@ -32,9 +32,9 @@ final class APIExchange {
     func header(_ name: String) -> String { request.headers[name].joined(separator: ",") }
 
     /// People read with curl and browsers; programs ask for nothing.
-    private static func isPretty(_ request: HTTPRequest, _ target: RequestTarget) -> Bool {
-        if target.query.has("pretty") { return target.query.flag("pretty") }
-        let agent = request.headers.first(name: "User-Agent") ?? ""
+    static func isPretty(_ headers: HTTPHeaders, _ query: Query) -> Bool {
+        if query.has("pretty") { return query.flag("pretty") }
+        let agent = headers.first(name: "User-Agent") ?? ""
         return agent.hasPrefix("curl/") || agent.hasPrefix("Wget") || agent.hasPrefix("Mozilla/5.0")
     }
 
@@ -58,11 +58,11 @@ final class APIExchange {
         guard let resource = pipeline.catalogue.resource(group: path.group, version: path.version, resource: path.resource),
             path.namespace == nil || resource.isNamespaced
         else { return notFound() }
-        let isWatch = query.flag("watch")
+        let isWatch = query.flag("watch") && path.name == nil
         let verb: String
         switch (request.method, path.name) {
         case (.GET, nil), (.HEAD, nil): verb = isWatch ? "watch" : "list"
-        case (.GET, _), (.HEAD, _): verb = isWatch && path.subresource == nil ? "watch" : "get"
+        case (.GET, _), (.HEAD, _): verb = "get"
         case (.POST, _): verb = "create"
         case (.PUT, _): verb = "update"
         case (.PATCH, _): verb = "patch"
@@ -111,17 +111,17 @@ final class APIExchange {
             default: throw Self.notSupported(verb, resource)
             }
         case "scale":
-            guard let scale = resource.version.scale else { return notFound() }
+            guard let scale = resource.version.scale else { throw .notFound(key.resource, key.name) }
             try runScale(verb, scale, resource, key)
         case "finalize" where resource.groupResource == WellKnown.namespaces && verb == "update":
             try update(resource, key, subresource: nil)
         case "log" where resource.groupResource == WellKnown.pods && verb == "get": try runLog(key)
         case "exec", "attach", "portforward", "proxy":
-            guard resource.groupResource == WellKnown.pods else { return notFound() }
+            guard resource.groupResource == WellKnown.pods else { throw .notFound(key.resource, key.name) }
             throw APIError(
                 code: 501, reason: .methodNotAllowed,
                 message: "pods/\(subresource) is not implemented yet; read the log with pods/log")
-        default: notFound()
+        default: throw .notFound(key.resource, key.name)
         }
     }
 
@@ -157,15 +157,26 @@ final class APIExchange {
         case .yaml:
             response.send(status, headers("application/yaml"), ByteBuffer(string: YAMLWriter.text(json)))
         case .json:
-            let body = isPretty ? ByteBuffer(string: json.text(indent: true)) : ByteBuffer(bytes: json.encoded)
-            response.send(status, headers("application/json"), body)
+            response.send(status, headers("application/json"), Self.body(json, isPretty: isPretty))
         }
+    }
+
+    /// JSON for people has no newline at its end, JSON for programs has one.
+    static func body(_ json: JSON, isPretty: Bool) -> ByteBuffer {
+        isPretty ? ByteBuffer(string: json.text(indent: true)) : line(json.encoded)
+    }
+
+    static func line(_ bytes: [UInt8]) -> ByteBuffer {
+        var buffer = ByteBufferAllocator().buffer(capacity: bytes.count + 1)
+        buffer.writeBytes(bytes)
+        buffer.writeInteger(UInt8(ascii: "\n"))
+        return buffer
     }
 
     /// Bytes that are JSON already go out as they are, unless somebody wants them otherwise.
     func answer(_ status: HTTPResponseStatus, bytes: [UInt8]) throws(APIError) {
         if representation.encoding == .json, !isPretty {
-            return response.send(status, headers("application/json"), ByteBuffer(bytes: bytes))
+            return response.send(status, headers("application/json"), Self.line(bytes))
         }
         guard let json = try? JSONParser.parse(bytes, maximumBytes: .max) else {
             throw APIPipeline.internalError("a stored document cannot be read")
@@ -185,7 +196,7 @@ final class APIExchange {
         representation.encoding = .json
         var headers = headers("application/json")
         if error.retryAfterSeconds > 0 { headers.replaceOrAdd(name: "Retry-After", value: String(error.retryAfterSeconds)) }
-        let body = isPretty ? ByteBuffer(string: error.status.text(indent: true)) : ByteBuffer(bytes: error.status.encoded)
+        let body = Self.body(error.status, isPretty: isPretty)
         response.send(HTTPResponseStatus(statusCode: error.code), headers, body)
     }
 

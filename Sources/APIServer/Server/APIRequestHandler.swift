@@ -35,7 +35,24 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     package func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError> {
         let path = head.uri.prefix { $0 != "?" }
-        return credentials.identity(authorization: head.headers.first(name: "Authorization"), path: String(path))
+        let authorization = head.headers.first(name: "Authorization")
+        return credentials.identity(authorization: authorization, path: String(path)).flatMap { identity in
+            Impersonation(head.headers).map { impersonated($0, by: identity) } ?? .success(identity)
+        }
+    }
+
+    /// Whoever may act as somebody else has that one's rights from here on, and no others.
+    private func impersonated(_ wanted: Impersonation, by identity: Identity) -> Result<Identity, APIError> {
+        for access in wanted.accessRequests(by: identity) where !authorizer.allows(access) { return .failure(access.refusal) }
+        return .success(wanted.identity)
+    }
+
+    package func refuse(_ error: APIError, _ head: HTTPRequestHead, response: ResponseWriter) {
+        let isPretty = APIExchange.isPretty(head.headers, Query())
+        var headers: HTTPHeaders = ["Cache-Control": "no-cache, private", "Content-Type": "application/json"]
+        if error.retryAfterSeconds > 0 { headers.add(name: "Retry-After", value: String(error.retryAfterSeconds)) }
+        let status = HTTPResponseStatus(statusCode: error.code)
+        response.send(status, headers, APIExchange.body(error.status, isPretty: isPretty))
     }
 
     package func handle(_ request: HTTPRequest, from identity: Identity, response: ResponseWriter) {

@@ -55,6 +55,7 @@ package final class APIService: Sendable {
             handler: handler)
         let host = any ? "127.0.0.1" : options.host.contains(":") ? "[\(options.host)]" : options.host
         let url = "https://\(host):\(listener.port)"
+        pipeline.setServerAddress("\(host):\(listener.port)")
         let kubeconfig = AdministratorKubeconfig(server: url, authority: material.authority, token: token)
         try PrivateFile.write(Array(kubeconfig.text.utf8), to: "\(options.dataDirectory)/kubeconfig")
         let tidying = group.next().scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(20)) { _ in

@@ -32,8 +32,17 @@ package struct AdministratorAuthorizer: Authorizer {
 
     package func allows(_ request: AccessRequest) -> Bool {
         if request.identity.groups.contains("system:masters") { return true }
-        if request.resource == nil, request.verb == "get" { return Credentials.isPublic(path: request.path) }
-        return false
+        let isKnown = request.identity.groups.contains("system:authenticated")
+        if let resource = request.resource {
+            // Everybody may ask who they are and what they may do.
+            return isKnown && request.verb == "create" && ReviewKinds.isReview(resource) && resource.resource.hasPrefix("selfsubject")
+        }
+        if request.verb != "get" { return false }
+        return Credentials.isPublic(path: request.path) || (isKnown && Self.isDiscovery(request.path))
+    }
+
+    private static func isDiscovery(_ path: String) -> Bool {
+        ["/api", "/apis", "/openapi"].contains { path == $0 || path.hasPrefix("\($0)/") }
     }
 }
 
@@ -53,6 +62,39 @@ extension AccessRequest {
             code: 403, reason: .forbidden,
             message: "\(subject) is forbidden: User \"\(identity.user)\" cannot \(verb) \(what)", name: name,
             group: resource.group, kind: resource.resource)
+    }
+}
+
+/// The wish to act as somebody else, from the headers of a request.
+struct Impersonation {
+    private let user: String
+    private let groups: [String]
+    private let uid: String
+
+    /// `nil` where nobody is named. Groups without a user are refused later: nobody may be the empty user.
+    init?(_ headers: HTTPHeaders) {
+        let names = ["Impersonate-User", "Impersonate-Group", "Impersonate-Uid"]
+        guard names.contains(where: { headers.contains(name: $0) }) else { return nil }
+        user = headers.first(name: "Impersonate-User") ?? ""
+        groups = headers["Impersonate-Group"]
+        uid = headers.first(name: "Impersonate-Uid") ?? ""
+    }
+
+    /// What the one who asks must be allowed.
+    func accessRequests(by identity: Identity) -> [AccessRequest] {
+        func access(_ resource: String, _ name: String) -> AccessRequest {
+            var request = AccessRequest(
+                identity: identity, verb: "impersonate", resource: GroupResource(group: "", resource: resource))
+            request.name = name
+            return request
+        }
+        return [access("users", user)] + groups.map { access("groups", $0) }
+    }
+
+    var identity: Identity {
+        let isAnonymous = user.isEmpty || user == Credentials.anonymous.user
+        let added = isAnonymous ? "system:unauthenticated" : "system:authenticated"
+        return Identity(user: user, uid: uid, groups: groups + (groups.contains(added) ? [] : [added]))
     }
 }
 

@@ -83,7 +83,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
         timeout?.cancel()
         let writer = writer(head, keepsAlive: false, context)
         state = .refused
-        writer.send(error)
+        handler.refuse(error, head, response: writer)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -29,6 +29,9 @@ package protocol HTTPRequestHandler: Sendable {
     /// Decides from the head alone whether the body is worth reading.
     func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError>
 
+    /// Answers a request that is refused from its head alone.
+    func refuse(_ error: APIError, _ head: HTTPRequestHead, response: ResponseWriter)
+
     /// Answers through `response`, now or later, on the connection's event loop.
     func handle(_ request: HTTPRequest, from identity: Identity, response: ResponseWriter)
 }

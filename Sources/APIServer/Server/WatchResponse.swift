@@ -22,8 +22,11 @@ extension APIExchange {
         let watch = WatchResponse(
             self, events, namespace: path.namespace ?? "",
             duration: .seconds(seconds > 0 ? min(seconds, 86_400) : APIServerLimits.watchMinimumSeconds + jitter))
-        let startsAnew = version.isEmpty || version == "0" || query.flag("sendInitialEvents")
-        watch.start(after: startsAnew ? nil : Revision(version), marksInitialEvents: query.flag("sendInitialEvents"))
+        let isAnyRevision = version.isEmpty || version == "0"
+        let sendsInitialEvents = query.has("sendInitialEvents") ? query.flag("sendInitialEvents") : isAnyRevision
+        let now = pipeline.store.durableRevision
+        let start = sendsInitialEvents ? nil : isAnyRevision ? now : Revision(version)
+        watch.start(after: start, marksInitialEvents: query.flag("sendInitialEvents"))
     }
 }
 
@@ -88,7 +91,7 @@ struct WatchEvents {
             let table = Table(resource, version: version, included: included, now: now)
             let metadata: JSON = ["resourceVersion": .string(document.resourceVersion)]
             return line(kind.rawValue, table.json([document], metadata: metadata, columns: isFirst).encoded)
-        case .partialMetadata(let version):
+        case .partialMetadata(let version, _):
             return line(kind.rawValue, PartialMetadata.json(try decode(value), version: version).encoded)
         default:
             return line(kind.rawValue, resource.isStorageVersion ? value.array : try decode(value).json.encoded)
@@ -104,7 +107,7 @@ struct WatchEvents {
             "apiVersion": .string(resource.apiVersion), "kind": .string(resource.kind.kind), "metadata": .object(metadata),
         ]
         switch form {
-        case .partialMetadata(let version): object = PartialMetadata.json(Document(object), version: version)
+        case .partialMetadata(let version, _): object = PartialMetadata.json(Document(object), version: version)
         case .table(let version):
             object = [
                 "kind": "Table", "apiVersion": .string("meta.k8s.io/\(version)"),
