@@ -44,20 +44,25 @@ enum Formats {
         return (1...12).contains(month) && (1...31).contains(day)
     }
 
-    static func isBase64(_ text: String) -> Bool {
+    static func isBase64(_ text: String) -> Bool { base64Problem(text) == nil }
+
+    /// Which byte makes the text no base64, counted as Go counts; `nil` where it is base64. Line ends do not matter.
+    static func base64Problem(_ text: String) -> Int? {
         var count = 0
         var padding = 0
-        for byte in text.utf8 where byte != 10 && byte != 13 {
-            count += 1
+        for (position, byte) in text.utf8.enumerated() where byte != 10 && byte != 13 {
             switch byte {
             case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
-                if padding > 0 { return false }
-            case UInt8(ascii: "="): padding += 1
-            default: return false
+                if padding > 0 { return position }
+            case UInt8(ascii: "="):
+                padding += 1
+                if count % 4 < 2 || padding > 2 { return position }
+            default: return position
             }
+            count += 1
         }
-        return count % 4 == 0 && padding <= 2
+        return count % 4 == 0 ? nil : text.utf8.count - count % 4
     }
 
     private static func isUUID(_ bytes: [UInt8]) -> Bool {

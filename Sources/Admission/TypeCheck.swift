@@ -21,6 +21,8 @@ enum TypeCheck {
             guard let itemSchema = schema.items else { return nil }
             for item in items { if let found = problem(item, schema: itemSchema, struct: place) { return found } }
             return nil
+        case .string(let text) where schema.type == .string && schema.format == "byte":
+            return Formats.base64Problem(text).map { "illegal base64 data at input byte \($0)" }
         default: return fits(json, schema) ? nil : mismatch(json, schema, place)
         }
     }

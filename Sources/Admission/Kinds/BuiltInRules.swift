@@ -13,6 +13,9 @@ enum BuiltInRules {
             { workload(&$0) }
         case ("apps", "ControllerRevision"): { controllerRevision(&$0) }
         case ("batch", "Job"): { job(&$0) }
+        case ("", "Event"): { event(&$0) }
+        case ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"):
+            { binding(&$0) }
         default: nil
         }
     }
@@ -132,6 +135,21 @@ enum BuiltInRules {
         if context.old != nil, context.hasChanged("spec", "template") {
             context.report(.immutable("spec.template", .string("…")))
         }
+    }
+
+    private static func event(_ context: inout RuleContext) {
+        let namespace = context.document["involvedObject"]?["namespace"]?.stringValue ?? ""
+        if namespace.isEmpty || namespace.isSameBytes(as: context.document.namespace) { return }
+        context.report(.invalid("involvedObject.namespace", .string(namespace), "does not match event.namespace"))
+    }
+
+    private static func binding(_ context: inout RuleContext) {
+        guard context.old != nil, context.hasChanged("roleRef") else { return }
+        let role = context.document["roleRef"]
+        let value: JSON = [
+            "APIGroup": role?["apiGroup"] ?? "", "Kind": role?["kind"] ?? "", "Name": role?["name"] ?? "",
+        ]
+        context.report(.invalid("roleRef", value, "cannot change roleRef"))
     }
 
     private static func controllerRevision(_ context: inout RuleContext) {
