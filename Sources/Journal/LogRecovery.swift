@@ -74,7 +74,10 @@ package struct LogRecovery {
     private func removeTornSegment(_ names: inout [String]) throws(JournalError) {
         guard let name = names.last else { return }
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
-        if Segment(header: bytes) != nil || intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil { return }
+        if Segment(header: bytes) != nil || intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil
+        {
+            return
+        }
         if names.count == 1, anchor.revision > 1 {
             throw damage(name, 0, "the header of the only segment is not whole")
         }
@@ -95,9 +98,11 @@ package struct LogRecovery {
             try LogWriter.create(segment, directory: directory, fileSystem: fileSystem)
         }
         let writer = LogWriter(
-            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file, path: path(segment.name),
+            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file,
+            path: path(segment.name),
             offset: Segment.headerSize, filled: Segment.headerSize, lastRevision: anchor.revision, hash: anchor.hash)
-        return Recovered(writer: writer, lastRevision: anchor.revision, segments: [segment], obsoleteSegments: [], cut: nil)
+        return Recovered(
+            writer: writer, lastRevision: anchor.revision, segments: [segment], obsoleteSegments: [], cut: nil)
     }
 
     /// Where a segment's records end.
@@ -170,7 +175,8 @@ package struct LogRecovery {
     private func intactRecord(in bytes: [UInt8], from offset: Int, durableBeyond durable: Int) -> Int? {
         var offset = RecordFormat.aligned(offset)
         while offset + RecordFormat.headerSize <= bytes.count {
-            if bytes[offset] == RecordFormat.mark[0], case .record(_, let header, _) = RecordFormat.read(bytes, at: offset),
+            if bytes[offset] == RecordFormat.mark[0],
+                case .record(_, let header, _) = RecordFormat.read(bytes, at: offset),
                 header.durable > durable
             {
                 return offset
@@ -184,7 +190,9 @@ package struct LogRecovery {
     private func finish(_ end: End) throws(JournalError) -> Recovered {
         guard let hash else { preconditionFailure("a log was read without a header") }
         if lastRevision < anchor.revision {
-            throw damage(end.name, end.offset, "the log ends at revision \(lastRevision), before its state at \(anchor.revision)")
+            throw damage(
+                end.name, end.offset, "the log ends at revision \(lastRevision), before its state at \(anchor.revision)"
+            )
         }
         let file = try files { () throws(FileError) in
             let file = try fileSystem.open(path(end.name), .readWrite)
@@ -194,10 +202,12 @@ package struct LogRecovery {
             return file
         }
         let writer = LogWriter(
-            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file, path: path(end.name),
+            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file,
+            path: path(end.name),
             offset: end.offset, filled: end.isDirty ? end.offset : end.size, lastRevision: lastRevision, hash: hash)
         let cut = end.isDirty ? "\(end.size - end.offset) bytes after byte \(end.offset) of \(path(end.name))" : nil
-        return Recovered(writer: writer, lastRevision: lastRevision, segments: segments, obsoleteSegments: obsolete, cut: cut)
+        return Recovered(
+            writer: writer, lastRevision: lastRevision, segments: segments, obsoleteSegments: obsolete, cut: cut)
     }
 
     private func path(_ name: String) -> String { "\(directory)/\(name)" }

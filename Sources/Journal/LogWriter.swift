@@ -23,7 +23,8 @@ package struct LogWriter: Sendable {
 
     /// A writer at the end of an existing segment, all of which is durable.
     init(
-        directory: String, fileSystem: any FileSystem, configuration: JournalConfiguration, file: any File, path: String,
+        directory: String, fileSystem: any FileSystem, configuration: JournalConfiguration, file: any File,
+        path: String,
         offset: Int, filled: Int, lastRevision: UInt64, hash: ChainHash
     ) {
         self.directory = directory
@@ -116,7 +117,8 @@ package struct LogWriter: Sendable {
         return segment
     }
 
-    static func create(_ segment: Segment, directory: String, fileSystem: any FileSystem) throws(FileError) -> any File {
+    static func create(_ segment: Segment, directory: String, fileSystem: any FileSystem) throws(FileError) -> any File
+    {
         let file = try fileSystem.open("\(directory)/\(segment.name)", .create(permissions: 0o600))
         try file.write(segment.header, at: 0)
         try file.sync()

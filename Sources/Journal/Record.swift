@@ -84,14 +84,18 @@ enum RecordFormat {
         guard offset + headerSize <= bytes.count else { return .none("the file ends within a record's header") }
         return bytes.withUnsafeBytes { buffer in
             guard buffer[offset..<offset + 4].elementsEqual(mark) else { return .none("no record starts here") }
-            if buffer[offset + 4] != version { return .none("record format \(buffer[offset + 4]), expected \(version)") }
+            if buffer[offset + 4] != version {
+                return .none("record format \(buffer[offset + 4]), expected \(version)")
+            }
             let length = Int(buffer.integer(at: offset + 8, as: UInt32.self))
             guard length <= JournalLimits.payloadBytes, offset + headerSize + length <= buffer.count else {
                 return .none("a record of \(length) bytes goes past the end")
             }
             let hash = Self.hash(UnsafeRawBufferPointer(rebasing: buffer[offset..<offset + headerSize + length]))
             let checksum = buffer[offset + checksumOffset..<offset + checksumOffset + checksumSize]
-            guard checksum.elementsEqual(hash.bytes.prefix(checksumSize)) else { return .none("the checksum does not match") }
+            guard checksum.elementsEqual(hash.bytes.prefix(checksumSize)) else {
+                return .none("the checksum does not match")
+            }
             let record = Record(
                 revision: buffer.integer(at: offset + 16, as: UInt64.self),
                 flags: Record.Flags(rawValue: buffer[offset + 5]),

@@ -34,7 +34,8 @@ package struct Segment: Sendable, Equatable {
     init?(header bytes: [UInt8]) {
         guard bytes.count >= Self.headerSize else { return nil }
         let end = Self.checksumOffset
-        guard bytes.starts(with: Self.magic), bytes[end..<end + 16].elementsEqual(SHA256.hash(data: bytes[..<end]).prefix(16))
+        guard bytes.starts(with: Self.magic),
+            bytes[end..<end + 16].elementsEqual(SHA256.hash(data: bytes[..<end]).prefix(16))
         else { return nil }
         let (version, first) = bytes.withUnsafeBytes {
             ($0.integer(at: 8, as: UInt32.self), $0.integer(at: 16, as: UInt64.self))

@@ -105,7 +105,8 @@ struct DiskState: Sendable {
 
     func list(_ directory: String) throws(FileError) -> [String] {
         try checkAlive("list", directory)
-        return names.keys.filter { FilePath.parent(of: $0) == directory && $0 != "/" }.map(FilePath.lastPart(of:)).sorted()
+        return names.keys.filter { FilePath.parent(of: $0) == directory && $0 != "/" }.map(FilePath.lastPart(of:))
+            .sorted()
     }
 
     mutating func rename(_ source: String, to destination: String) throws(FileError) {

@@ -1,9 +1,9 @@
 package import Seams
 internal import Synchronization
 
-/// A disk in memory that crashes at the operation it is told to. What was not synced may be there afterwards or not, each
-/// sector on its own; names that were not synced with their directory may be undone; a failed sync loses what it was
-/// asked to keep. Every choice comes from the random source, so a seed replays it.
+/// A disk in memory that crashes at the operation it is told to. What was not synced may be there afterwards or not,
+/// each sector on its own; names that were not synced with their directory may be undone; a failed sync loses what it
+/// was asked to keep. Every choice comes from the random source, so a seed replays it.
 package final class CrashingDisk: FileSystem, Sendable {
     private let state: Mutex<DiskState>
 
@@ -19,7 +19,9 @@ package final class CrashingDisk: FileSystem, Sendable {
     package func crash(atOperation number: Int) { state.withLock { $0.crashAt = number } }
 
     /// Fails the operation with this number, which then has not happened, and goes on.
-    package func fail(atOperation number: Int, with code: FileError.Code) { state.withLock { $0.failure = (number, code) } }
+    package func fail(atOperation number: Int, with code: FileError.Code) {
+        state.withLock { $0.failure = (number, code) }
+    }
 
     /// How many bytes all files together may take.
     package func limit(bytes: Int) { state.withLock { $0.capacity = bytes } }

@@ -17,7 +17,8 @@ package final class Cursor: Sendable {
     /// comes once. Ask again until it is empty, then arm `onChange`.
     package func poll() throws(StoreError) -> [Change] {
         while true {
-            let (position, page) = try keyspace.state.withLock { state throws(StoreError) in try state.read(identifier) }
+            let (position, page) = try keyspace.state.withLock { state throws(StoreError) in try state.read(identifier)
+            }
             if page.isEmpty { return [] }
             var changes: [Change] = []
             for revision in page {

@@ -1,5 +1,5 @@
-/// Where every watch stands. An armed watch has read everything visible and waits; it costs nothing until a change below
-/// one of its prefixes becomes visible.
+/// Where every watch stands. An armed watch has read everything visible and waits; it costs nothing until a change
+/// below one of its prefixes becomes visible.
 struct CursorTable: Sendable {
     struct Position: Sendable {
         let prefixes: [[UInt8]]
@@ -42,7 +42,9 @@ struct CursorTable: Sendable {
     }
 
     /// Wakes and disarms who watches a key that `revision` changes; they will read on from just before it.
-    mutating func fire(_ revision: RevisionChanges, visibility: Keyspace.Visibility, into wakes: inout [KeyspaceState.Wake]) {
+    mutating func fire(
+        _ revision: RevisionChanges, visibility: Keyspace.Visibility, into wakes: inout [KeyspaceState.Wake]
+    ) {
         guard let table = armed[visibility], !table.isEmpty else { return }
         for change in revision.changes {
             for prefix in Self.prefixes(of: change.key) {

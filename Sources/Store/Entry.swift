@@ -11,7 +11,8 @@ package final class Entry: Sendable {
     package let isSealed: Bool
 
     package init(
-        key: StoreKey, value: Bytes, createRevision: Revision, modRevision: Revision, revisionOffset: Int?, isSealed: Bool
+        key: StoreKey, value: Bytes, createRevision: Revision, modRevision: Revision, revisionOffset: Int?,
+        isSealed: Bool
     ) {
         self.key = key
         self.value = value

@@ -11,7 +11,9 @@ final class RevisionChanges: Sendable {
         self.revision = revision
         self.changes = changes
         self.time = time
-        self.retainedBytes = changes.reduce(256) { $0 + 128 + ($1.previousEntry?.value.count ?? 0) + ($1.entry == nil ? $1.value.count : 0) }
+        self.retainedBytes = changes.reduce(256) {
+            $0 + 128 + ($1.previousEntry?.value.count ?? 0) + ($1.entry == nil ? $1.value.count : 0)
+        }
     }
 }
 

@@ -205,7 +205,9 @@ final class IndexNode: Sendable {
     }
 
     /// Appends entries from `low` on, without `excluded`, until `end` or `limit`.
-    func collect(from low: [UInt8], excluding excluded: StoreKey?, before end: [UInt8]?, limit: Int, into result: inout [Entry]) {
+    func collect(
+        from low: [UInt8], excluding excluded: StoreKey?, before end: [UInt8]?, limit: Int, into result: inout [Entry]
+    ) {
         if isLeaf {
             for index in lowerBound(low)..<entries.count where result.count < limit {
                 let entry = entries[index]

@@ -57,13 +57,14 @@ extension Keyspace {
         return "the log could not be written (\(error)); check the disk, then restart the server"
     }
 
-    /// Writes a state file beside the log and deletes what it makes dispensable. Failing only leaves more log to read at
-    /// the next start; a later state tries again.
+    /// Writes a state file beside the log and deletes what it makes dispensable. Failing only leaves more log to read
+    /// at the next start; a later state tries again.
     func write(_ due: KeyspaceState.DueState) {
         let work: @Sendable () -> Void = { [self] in
             var written = false
             do {
-                try StateFile.write(due.snapshot, hash: due.hash, directory: log.path, fileSystem: log.fileSystem, keys: keys)
+                try StateFile.write(
+                    due.snapshot, hash: due.hash, directory: log.path, fileSystem: log.fileSystem, keys: keys)
                 written = true
                 removeFiles(obsoleteSegments: due.obsoleteSegments)
             } catch {

@@ -4,8 +4,8 @@ internal import Synchronization
 
 extension Keyspace {
     static let damageRemedy = """
-        Nothing was changed. Restore the data directory from a backup; or keep a copy of it, and move this file and all \
-        later ones in the same folder away to start from what is before the damage, losing what came after.
+        Nothing was changed. Restore the data directory from a backup; or keep a copy of it, and move this file and \
+        all later ones in the same folder away to start from what is before the damage, losing what came after.
         """
 
     /// Opens the store below `directory`, recovering what its log holds and creating what is missing.
@@ -65,7 +65,9 @@ extension Keyspace {
                 directory: log, fileSystem: fileSystem, configuration: configuration.journal, anchor: anchor
             ) { (record) throws(JournalError) in
                 if contentError != nil { return }
-                do throws(StoreError) { try state.replay(record, keys: keys, time: time) } catch { contentError = error }
+                do throws(StoreError) { try state.replay(record, keys: keys, time: time) } catch {
+                    contentError = error
+                }
             }
             if let contentError { throw contentError }
             state.segments = recovered.segments

@@ -2,8 +2,8 @@ internal import Journal
 internal import Seams
 internal import Synchronization
 
-/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. All state is
-/// in memory under one lock that no I/O and no `await` ever holds; the log behind it makes the same state durable.
+/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. All state
+/// is in memory under one lock that no I/O and no `await` ever holds; the log behind it makes the same state durable.
 ///
 /// A revision is *sequenced* when `commit` returns and *durable* when the log has synced it. Loops look at what is
 /// sequenced; agents and clients must look only at what is durable.
@@ -68,7 +68,9 @@ package final class Keyspace: Sendable {
         let time = clock.monotonic()
         let (revision, wakes) = try state.withLock { state throws(StoreError) in
             let before = state.history.last
-            guard let changes = try state.prepare(transaction, time: time) else { return (before, [] as [KeyspaceState.Wake]) }
+            guard let changes = try state.prepare(transaction, time: time) else {
+                return (before, [] as [KeyspaceState.Wake])
+            }
             let record = try TransactionCodec.record(changes, keys: keys)
             state.record(changes, payloadBytes: record.payload.count)
             // Under the lock, so that records reach the log in the order of their revisions.
@@ -88,8 +90,8 @@ package final class Keyspace: Sendable {
         try result.get()
     }
 
-    /// As `waitDurable`, for callers that must not suspend: `body` is called once, on the committing thread or before this
-    /// returns. It must not block and not call back into the store.
+    /// As `waitDurable`, for callers that must not suspend: `body` is called once, on the committing thread or before
+    /// this returns. It must not block and not call back into the store.
     package func whenDurable(_ revision: Revision, _ body: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         if configuration.committing == .inline { flush() }
         register(DurabilityWaiter(revision: revision, resume: body))
@@ -105,8 +107,8 @@ package final class Keyspace: Sendable {
         committer.withLock { $0 }?.flush()
     }
 
-    /// Forgets history up to `revision`: reads of the past and watches from before it fail with `compacted`. What is not
-    /// durable is not forgotten.
+    /// Forgets history up to `revision`: reads of the past and watches from before it fail with `compacted`. What is
+    /// not durable is not forgotten.
     package func compact(to revision: Revision) {
         let (due, garbage) = state.withLock { state in
             state.compact(to: revision)

@@ -33,7 +33,8 @@ extension KeyspaceState {
             let boundary = segment.firstRevision - 1
             return boundary <= revision.rawValue && boundary >= history.compacted.rawValue
         }
-        guard let passed, passed >= configuration.segmentsPerState, passed * configuration.journal.segmentBytes >= liveBytes
+        guard let passed, passed >= configuration.segmentsPerState,
+            passed * configuration.journal.segmentBytes >= liveBytes
         else { return }
         let segment = segments[passed]
         // The boundary lies between what is compacted and what is durable, so this state is still there.

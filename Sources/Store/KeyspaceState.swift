@@ -179,7 +179,9 @@ extension Transaction {
     /// Refuses what no state could accept.
     func validate() throws(StoreError) {
         if operations.count > StoreLimits.operations {
-            throw .invalid(reason: "a transaction of \(operations.count) operations; at most \(StoreLimits.operations) are allowed")
+            throw .invalid(
+                reason: "a transaction of \(operations.count) operations; at most \(StoreLimits.operations) are allowed"
+            )
         }
         for (index, operation) in operations.enumerated() {
             let key = operation.key

@@ -18,8 +18,8 @@ package struct SealingKeys: Sendable {
     /// A key that is kept nowhere: for tests and simulations.
     package static func ephemeral() -> SealingKeys { SealingKeys(keys: [1: SymmetricKey(size: .bits256)], current: 1) }
 
-    /// The keys in `directory`, one file each, readable by the owner alone. The first start makes directory and key; the
-    /// newest key seals.
+    /// The keys in `directory`, one file each, readable by the owner alone. The first start makes directory and key;
+    /// the newest key seals.
     package static func load(directory: String, fileSystem: any FileSystem) throws(StoreError) -> SealingKeys {
         do {
             try fileSystem.createDirectory(directory, permissions: 0o700)
@@ -58,16 +58,23 @@ package struct SealingKeys: Sendable {
         }
     }
 
-    func open(_ sealed: [UInt8], with identifier: UInt16, key: StoreKey, revision: Revision) throws(StoreError) -> [UInt8] {
+    func open(_ sealed: [UInt8], with identifier: UInt16, key: StoreKey, revision: Revision) throws(StoreError)
+        -> [UInt8]
+    {
         guard let opening = keys[identifier] else {
             throw .sealed(
-                reason: "\(key) is sealed with key \(identifier), which is not there: put \(identifier).key back into the folder of keys")
+                reason:
+                    "\(key) is sealed with key \(identifier), which is missing: put \(identifier).key back among the keys"
+            )
         }
         do {
             let box = try AES.GCM.SealedBox(combined: sealed)
             return Array(try AES.GCM.open(box, using: opening, authenticating: Self.binding(key, revision)))
         } catch {
-            throw .sealed(reason: "\(key) at revision \(revision) does not open with key \(identifier): it is another key than the one that sealed it")
+            throw .sealed(
+                reason:
+                    "\(key) at revision \(revision) does not open with key \(identifier): another key sealed it; put that one back"
+            )
         }
     }
 
@@ -85,7 +92,8 @@ package struct SealingKeys: Sendable {
     }
 
     private static func key(in text: [UInt8], path: String) throws(StoreError) -> SymmetricKey {
-        let digits = String(decoding: text.dropFirst(fileStart.count).filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+        let digits = String(
+            decoding: text.dropFirst(fileStart.count).filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
         var bytes: [UInt8] = []
         var rest = digits.utf8[...]
         while let high = rest.popFirst(), let low = rest.popFirst() {

@@ -2,8 +2,8 @@ internal import Crypto
 internal import Journal
 internal import Seams
 
-/// A whole state of the store in one file, `log/<revision in hex>.state`: what makes the log before it dispensable. It is
-/// written beside the log, synced and renamed into place, so that it is there whole or not at all.
+/// A whole state of the store in one file, `log/<revision in hex>.state`: what makes the log before it dispensable.
+/// It is written beside the log, synced and renamed into place, so that it is there whole or not at all.
 ///
 ///     header  "ESPSTATE", version u32, reserved u32, revision u64, entries u64, hash of the log at the revision 32
 ///     blocks  length u32, entries u32, checksum 16, bytes; each checksum covers the one before, the first the header
@@ -49,7 +49,8 @@ struct StateFile {
         }
     }
 
-    private static func writeBlocks(_ snapshot: Snapshot, hash: ChainHash, keys: SealingKeys, to file: any File) throws {
+    private static func writeBlocks(_ snapshot: Snapshot, hash: ChainHash, keys: SealingKeys, to file: any File) throws
+    {
         var header = magic
         header.appendInteger(version)
         header.appendInteger(UInt32(0))
@@ -112,7 +113,8 @@ struct StateFile {
         let bytes: [UInt8]
         do { bytes = try fileSystem.readFile(path) } catch { throw .fileSystem(reason: error.description) }
         var reader = ByteReader(bytes)
-        guard reader.bytes(magic.count) == magic, reader.integer(UInt32.self) == version, reader.integer(UInt32.self) != nil,
+        guard reader.bytes(magic.count) == magic, reader.integer(UInt32.self) == version,
+            reader.integer(UInt32.self) != nil,
             let revision = reader.integer(UInt64.self), let total = reader.integer(UInt64.self),
             let hash = reader.bytes(32), FilePath.lastPart(of: path) == name(Revision(rawValue: revision))
         else { throw damaged(path, 0, "the header is not that of this state") }
@@ -130,12 +132,15 @@ struct StateFile {
                 throw damaged(path, start, "the block does not hold its \(count) entries")
             }
         }
-        guard entries.count == Int(total) else { throw damaged(path, 0, "it holds \(entries.count) of \(total) entries") }
+        guard entries.count == Int(total) else {
+            throw damaged(path, 0, "it holds \(entries.count) of \(total) entries")
+        }
         return StateFile(revision: Revision(rawValue: revision), hash: ChainHash(bytes: hash), entries: entries)
     }
 
     /// Reads the entries of a block and returns how many there were.
-    private static func append(_ block: [UInt8], to entries: inout [Entry], keys: SealingKeys) throws(StoreError) -> Int {
+    private static func append(_ block: [UInt8], to entries: inout [Entry], keys: SealingKeys) throws(StoreError) -> Int
+    {
         var reader = ByteReader(block)
         var count = 0
         while !reader.isAtEnd {

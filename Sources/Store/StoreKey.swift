@@ -16,7 +16,8 @@ package struct StoreKey: Sendable, Hashable, Comparable, CustomStringConvertible
 
     /// Four parts, each valid UTF-8, none with a NUL inside.
     package var isWellFormed: Bool {
-        bytes.count <= StoreLimits.keyBytes && bytes.count(where: { $0 == 0 }) == 3 && String(validating: bytes, as: UTF8.self) != nil
+        bytes.count <= StoreLimits.keyBytes && bytes.count(where: { $0 == 0 }) == 3
+            && String(validating: bytes, as: UTF8.self) != nil
     }
 
     package var objectKey: ObjectKey {

@@ -58,7 +58,9 @@ enum TransactionCodec {
                 value = try keys.open(value, with: record.keyIdentifier, key: key, revision: revision)
             }
             operations.append(
-                .put(key, value: value, revisionOffset: offset == noOffset ? nil : Int(offset), isSealed: kind == sealedPut))
+                .put(
+                    key, value: value, revisionOffset: offset == noOffset ? nil : Int(offset),
+                    isSealed: kind == sealedPut))
         }
         return operations
     }

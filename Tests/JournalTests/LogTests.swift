@@ -26,7 +26,9 @@ struct LogTests {
     }
 
     private static func record(_ revision: UInt64) -> Record {
-        Record(revision: revision, keyIdentifier: 7, payload: Array("revision \(revision)".utf8) + Array(repeating: 9, count: 90))
+        Record(
+            revision: revision, keyIdentifier: 7,
+            payload: Array("revision \(revision)".utf8) + Array(repeating: 9, count: 90))
     }
 
     private func write(_ revisions: ClosedRange<UInt64>, to disk: CrashingDisk) throws {

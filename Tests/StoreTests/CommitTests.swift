@@ -34,7 +34,8 @@ struct CommitTests {
         let store = try newStore()
         let revision = try store.put(key("a"), "1")
         let stale = Transaction(
-            conditions: [.unchanged(key("a"), Revision(rawValue: 1))], operations: [put(key("a"), "2"), put(key("b"), "2")])
+            conditions: [.unchanged(key("a"), Revision(rawValue: 1))],
+            operations: [put(key("a"), "2"), put(key("b"), "2")])
         let error = #expect(throws: StoreError.self) { try store.commit(stale) }
         guard case .conditionFailed(let failed, let current) = error else {
             Issue.record("\(String(describing: error))")
@@ -54,7 +55,8 @@ struct CommitTests {
         #expect(throws: StoreError.self) {
             try store.commit(Transaction(conditions: [.absent(key("a"))], operations: [put(key("a"), "2")]))
         }
-        _ = try store.commit(Transaction(conditions: [.unchanged(key("a"), revision)], operations: [put(key("a"), "2")]))
+        _ = try store.commit(
+            Transaction(conditions: [.unchanged(key("a"), revision)], operations: [put(key("a"), "2")]))
         #expect(store.text(key("a")) == "2")
         #expect(store.text(key("a"), .durable) == nil)
         store.flush()
@@ -91,7 +93,11 @@ struct CommitTests {
             [put(key("nul\0inside"), "1")],
             [put(key(String(repeating: "x", count: 2000)), "1")],
             [.put(key("a"), value: [1, 2], revisionOffset: 3, sealed: false)],
-            [.put(key("a"), value: Array(repeating: 0, count: StoreLimits.valueBytes + 1), revisionOffset: nil, sealed: false)],
+            [
+                .put(
+                    key("a"), value: Array(repeating: 0, count: StoreLimits.valueBytes + 1), revisionOffset: nil,
+                    sealed: false)
+            ],
         ]
         for operations in refused {
             #expect(throws: StoreError.self) { try store.commit(Transaction(operations: operations)) }

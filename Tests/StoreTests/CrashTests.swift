@@ -181,7 +181,8 @@ private struct CrashingStore {
                 operations.append(.delete(key))
                 state[key] = nil
             } else {
-                let value = Array("value \(states.count) ".utf8) + Array(repeating: UInt8(name), count: random.next(below: 700))
+                let value =
+                    Array("value \(states.count) ".utf8) + Array(repeating: UInt8(name), count: random.next(below: 700))
                 operations.append(.put(key, value: value, revisionOffset: nil, sealed: name < 3))
                 state[key] = value
             }
@@ -237,7 +238,8 @@ private struct CrashingStore {
         while case let changes = try cursor.poll(), !changes.isEmpty {
             for change in changes {
                 seen.insert(change.revision.rawValue)
-                #expect(states[Int(change.revision.rawValue) - 1][change.key] == change.entry?.value.array, "\(situation)")
+                #expect(
+                    states[Int(change.revision.rawValue) - 1][change.key] == change.entry?.value.array, "\(situation)")
             }
         }
         #expect(seen.count == Int(revision - compacted), "history has a gap: \(situation)")

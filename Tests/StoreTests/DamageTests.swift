@@ -5,7 +5,8 @@ import Simulation
 import Store
 import Testing
 
-/// Bits flip on the disk. What is read afterwards is what was written, or an error that says where; never anything else.
+/// Bits flip on the disk. What is read afterwards is what was written, or an error that says where; never anything
+/// else.
 struct DamageTests {
     private let keys = SealingKeys.ephemeral()
 

@@ -21,7 +21,8 @@ struct SealingTests {
         let store = try open(disk, keys)
         for number in 0..<200 {
             _ = try store.commit(
-                Transaction(operations: [put(key("s\(number % 3)", secrets), "\(Self.canary) \(number)", sealed: true)]))
+                Transaction(operations: [put(key("s\(number % 3)", secrets), "\(Self.canary) \(number)", sealed: true)])
+            )
             store.flush()
         }
         #expect(disk.contents.contains { $0.path.hasSuffix(".state") })

@@ -42,7 +42,9 @@ extension Keyspace {
     }
 
     @discardableResult
-    func put(_ key: StoreKey, _ text: String) throws -> Revision { try commit(Transaction(operations: [StoreTests.put(key, text)])) }
+    func put(_ key: StoreKey, _ text: String) throws -> Revision {
+        try commit(Transaction(operations: [StoreTests.put(key, text)]))
+    }
 
     func text(_ key: StoreKey, _ visibility: Visibility = .sequenced) -> String? {
         snapshot(visibility).get(key).map { String(decoding: $0.value.array, as: UTF8.self) }

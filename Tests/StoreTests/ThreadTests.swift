@@ -1,5 +1,5 @@
-import Glibc
 import Documents
+import Glibc
 import Seams
 import Store
 import Testing
@@ -71,7 +71,9 @@ struct ThreadTests {
         defer { removeDirectory() }
         let store = try open()
         defer { store.close() }
-        for (path, mode) in [("keys", 0o700), ("keys/1.key", 0o600), ("log", 0o700), ("log/0000000000000002.log", 0o600)] {
+        for (path, mode) in [
+            ("keys", 0o700), ("keys/1.key", 0o600), ("log", 0o700), ("log/0000000000000002.log", 0o600),
+        ] {
             var status = stat()
             #expect(stat("\(directory)/\(path)", &status) == 0)
             #expect(Int(status.st_mode & 0o777) == mode, "\(path)")

@@ -95,7 +95,9 @@ struct WatchTests {
 
     @Test func theFutureCannotBeWatched() throws {
         let store = try newStore()
-        #expect(throws: StoreError.self) { try store.watch(prefixes: [[]], after: Revision(rawValue: 2), visibility: .sequenced) }
+        #expect(throws: StoreError.self) {
+            try store.watch(prefixes: [[]], after: Revision(rawValue: 2), visibility: .sequenced)
+        }
     }
 
     @Test func closingEndsWatches() throws {
@@ -122,7 +124,9 @@ struct WatchTests {
             let revision = try store.put(key("k\(step % 9)", isOurs ? configMaps : secrets), "\(step)")
             if isOurs { changed.append(revision) }
             if random.oneIn(2) { store.flush() }
-            if random.oneIn(30) { store.compact(to: Revision(rawValue: store.durableRevision.rawValue - UInt64(random.next(below: 20)))) }
+            if random.oneIn(30) {
+                store.compact(to: Revision(rawValue: store.durableRevision.rawValue - UInt64(random.next(below: 20))))
+            }
             guard random.oneIn(12) else { continue }
             do throws(StoreError) {
                 let seen = try cursor.poll().map(\.revision)
@@ -148,11 +152,20 @@ struct WatchTests {
         let random = SeededRandom(seed: seed)
         let store = try newStore { $0.historyRevisions = 400 }
         var history: [(UInt64, StoreKey)] = []
-        var readers: [(cursor: Cursor, visibility: Keyspace.Visibility, prefix: [UInt8], start: UInt64, seen: [(UInt64, StoreKey)])] = []
-        let prefixes = [[], StoreKey.prefix(configMaps), StoreKey.prefix(configMaps, namespace: "n1"), key("k3", namespace: "n2").bytes]
+        var readers:
+            [(
+                cursor: Cursor, visibility: Keyspace.Visibility, prefix: [UInt8], start: UInt64,
+                seen: [(UInt64, StoreKey)]
+            )] = []
+        let prefixes = [
+            [], StoreKey.prefix(configMaps), StoreKey.prefix(configMaps, namespace: "n1"),
+            key("k3", namespace: "n2").bytes,
+        ]
         for step in 0..<2000 {
             let keys = (0...random.next(below: 3)).map { _ in
-                key("k\(random.next(below: 5))", namespace: "n\(random.next(below: 3))", random.oneIn(3) ? secrets : configMaps)
+                key(
+                    "k\(random.next(below: 5))", namespace: "n\(random.next(below: 3))",
+                    random.oneIn(3) ? secrets : configMaps)
             }
             let distinct = Set(keys).sorted()
             let revision = try store.commit(Transaction(operations: distinct.map { put($0, "\(step)") }))
@@ -178,9 +191,12 @@ struct WatchTests {
         store.flush()
         for reader in readers {
             var seen = reader.seen
-            while case let changes = try reader.cursor.poll(), !changes.isEmpty { seen += changes.map { ($0.revision.rawValue, $0.key) } }
+            while case let changes = try reader.cursor.poll(), !changes.isEmpty {
+                seen += changes.map { ($0.revision.rawValue, $0.key) }
+            }
             let covers = { (key: StoreKey) in
-                reader.prefix.isEmpty || reader.prefix.last == 0 ? key.bytes.starts(with: reader.prefix) : key.bytes == reader.prefix
+                reader.prefix.isEmpty || reader.prefix.last == 0
+                    ? key.bytes.starts(with: reader.prefix) : key.bytes == reader.prefix
             }
             let expected = history.filter { $0.0 > reader.start && covers($0.1) }
             #expect(seen.map(\.0) == expected.map(\.0), "seed \(seed)")
