@@ -64,7 +64,7 @@ package struct SealingKeys: Sendable {
         guard let opening = keys[identifier] else {
             throw .sealed(
                 reason:
-                    "\(key) is sealed with key \(identifier), which is missing: put \(identifier).key back among the keys"
+                    "\(key) is sealed with key \(identifier), which is missing: put \(identifier).key back"
             )
         }
         do {
@@ -73,7 +73,7 @@ package struct SealingKeys: Sendable {
         } catch {
             throw .sealed(
                 reason:
-                    "\(key) at revision \(revision) does not open with key \(identifier): another key sealed it; put that one back"
+                    "\(key) at revision \(revision) does not open with key \(identifier): put back the key that sealed it"
             )
         }
     }

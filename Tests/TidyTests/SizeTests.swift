@@ -7,7 +7,9 @@ struct SizeTests {
     private static let fileLimit = 700
 
     /// Targets whose lines are within the limit. Only ever gets longer, until it is all of them.
-    private static let formatted = ["Documents", "DocumentsTests", "Fuzz", "Seams", "TidyTests"]
+    private static let formatted = [
+        "Documents", "DocumentsTests", "Fuzz", "Journal", "JournalTests", "Seams", "Store", "StoreTests", "TidyTests",
+    ]
 
     @Test("lines have at most 120 characters")
     func lines() {
