@@ -6,7 +6,7 @@ import Glibc
 
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
-    case json, yaml, selectors, values, patches, http
+    case json, yaml, selectors, values, patches, http, protobuf, proxy
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -14,7 +14,7 @@ nonisolated(unsafe) private var target = Target.json
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> Int32 {
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
-        perror("FUZZ_TARGET: expected json, yaml, selectors, values, patches or http")
+        perror("FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf or proxy")
         exit(2)
     }
     target = known
@@ -31,6 +31,8 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .values: fuzzValues(String(decoding: input, as: UTF8.self))
     case .patches: fuzzPatches(input)
     case .http: fuzzHTTP(Array(input))
+    case .protobuf: fuzzProtobuf(Array(input))
+    case .proxy: fuzzProxy(Array(input))
     }
     return 0
 }

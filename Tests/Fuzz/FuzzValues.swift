@@ -64,8 +64,3 @@ func fuzzPatches(_ input: UnsafeBufferPointer<UInt8>) {
     }
     if let result = try? StrategicMergePatch.apply(patch, to: document, schema: sampleSchema) { _ = result.encoded }
 }
-
-/// Paths and queries of requests; the API server's parser is not linked yet.
-func fuzzHTTP(_ input: [UInt8]) {
-    _ = String(decoding: input, as: UTF8.self)
-}
