@@ -11,6 +11,19 @@ struct DocumentationTests {
         }
     }
 
+    @Test("every script says what it takes, and the README lists it")
+    func scripts() throws {
+        let readme = String(decoding: try #require(SourceTree.read("README.md")), as: UTF8.self)
+        let scripts = SourceTree.files(below: "hack").filter { !$0.path.hasPrefix("hack/lib/") }
+        #expect(scripts.count > 5)
+        for script in scripts {
+            let text = String(decoding: script.bytes, as: UTF8.self)
+            let hasHelp = text.contains("--help") || text.contains("argparse")
+            #expect(hasHelp, "\(script.path): answer to --help")
+            #expect(readme.contains("`\(script.path)`"), "\(script.path): list it in the README")
+        }
+    }
+
     @Test("every type that others can see has a doc comment")
     func types() {
         for file in SourceTree.swiftFiles where file.isOurs {
