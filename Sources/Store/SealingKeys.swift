@@ -73,7 +73,7 @@ package struct SealingKeys: Sendable {
         } catch {
             throw .sealed(
                 reason:
-                    "\(key) at revision \(revision) does not open with key \(identifier): put back the key that sealed it"
+                    "\(key) at revision \(revision) does not open with key \(identifier): put back its own key"
             )
         }
     }
