@@ -102,7 +102,8 @@ final class TestNode: Sendable {
         return try await client.create(pod, options: options)
     }
 
-    func create(_ name: String, script: String, restartPolicy: String = "Always", _ extra: JSONObject = [:]) async throws -> Document {
+    func create(
+        _ name: String, script: String, restartPolicy: String = "Always", _ extra: JSONObject = [:]) async throws -> Document {
         try await create(name, Self.spec(script, restartPolicy: restartPolicy, extra))
     }
 

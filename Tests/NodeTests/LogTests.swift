@@ -1,0 +1,87 @@
+import Client
+import Documents
+import Node
+import Seams
+import Testing
+
+/// A container's output, as clients read it.
+@Suite(.serialized)
+struct LogTests {
+    @Test func linesTailsTimesAndBounds() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        _ = try await node.create("job", script: "for i in 1 2 3 4 5; do echo line $i; done; printf unfinished", restartPolicy: "Never")
+        try await node.wait("job", "success") { $0.phase == "Succeeded" }
+        var request = ContainerLogRequest(node.key("job"))
+        #expect(try await node.log(request) == "line 1\nline 2\nline 3\nline 4\nline 5\nunfinished\n")
+        request.tailLines = 2
+        #expect(try await node.log(request) == "line 5\nunfinished\n")
+        request.limitBytes = 6
+        #expect(try await node.log(request) == "line 5")
+        request = ContainerLogRequest(node.key("job"))
+        request.tailLines = 1
+        request.hasTimestamps = true
+        let stamped = try await node.log(request)
+        let time = Instant(rfc3339: String(stamped.prefix(19)) + "Z")
+        #expect(time != nil && stamped.hasSuffix(" unfinished\n"))
+        request.since = Instant(seconds: 4_000_000_000)
+        #expect(try await node.log(request) == "")
+        request.tailLines = 0
+        request.since = nil
+        #expect(try await node.log(request) == "")
+        try await node.end()
+    }
+
+    @Test func aFollowedLogEndsWithItsContainer() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        _ = try await node.create("job", script: "echo one; sleep 1; echo two", restartPolicy: "Never")
+        try await node.wait("job", "its start") { $0.phase == "Running" }
+        var request = ContainerLogRequest(node.key("job"))
+        request.isFollowing = true
+        #expect(try await node.log(request) == "one\ntwo\n")
+        try await node.end()
+    }
+
+    @Test func longLinesAreJoinedAndLargeLogsAreBounded() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        let script = "head -c 40000 /dev/zero | tr '\\0' x; echo; i=0; yes 0123456789012345678901234567890123456789 | head -c 30000000; echo last"
+        _ = try await node.create("job", script: script, restartPolicy: "Never")
+        let pod = try await node.wait("job", "success") { $0.phase == "Succeeded" }
+        let folder = PodDirectory(podsDirectory: node.configuration.podsDirectory, uid: pod.uid)
+        #expect(contents(folder.log("main", 0)).utf8.count <= 11 << 20)
+        #expect(contents(folder.log("main", 0) + ".1").utf8.count <= 11 << 20)
+        #expect(contents(folder.log("main", 0) + ".2") == "")
+        var request = ContainerLogRequest(node.key("job"))
+        request.tailLines = 1
+        #expect(try await node.log(request).hasSuffix("last\n"))
+        try await node.end()
+    }
+
+    @Test func aLineLongerThanABufferIsOneLine() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        _ = try await node.create("job", script: "head -c 40000 /dev/zero | tr '\\0' x; echo; echo last", restartPolicy: "Never")
+        try await node.wait("job", "success") { $0.phase == "Succeeded" }
+        let log = try await node.log(ContainerLogRequest(node.key("job")))
+        #expect(log == String(repeating: "x", count: 40000) + "\nlast\n")
+        try await node.end()
+    }
+
+    @Test func unknownPodsAndContainersAreNotFound() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        _ = try await node.create("web", script: "exec sleep 1000")
+        try await node.wait("web", "readiness") { $0.isReady }
+        let agent = try #require(node.current)
+        #expect(throws: APIError.self) { try agent.openLog(ContainerLogRequest(node.key("nobody"))) }
+        var request = ContainerLogRequest(node.key("web"))
+        request.container = "other"
+        #expect(throws: APIError.self) { try agent.openLog(request) }
+        request.container = ""
+        request.isPrevious = true
+        #expect(throws: APIError.self) { try agent.openLog(request) }
+        try await node.end()
+    }
+}
