@@ -1,5 +1,5 @@
-// The container's log, in the form kubelets write: `2026-01-01T00:00:00.000000000Z stdout F line`. F ends a line; P is a
-// piece of one longer than 16 KiB. Above its limit a file is put aside as <path>.1, replacing the one before.
+// The container's log, in the form kubelets write: `2026-01-01T00:00:00.000000000Z stdout F line`. F ends a line; P is
+// a piece of one longer than 16 KiB. Above its limit a file is put aside as <path>.1, replacing the one before.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>

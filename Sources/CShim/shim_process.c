@@ -1,4 +1,5 @@
-// What the shim knows of other processes, and its smaller programs: `drop` becomes another user, `exec` joins a container.
+// What the shim knows of other processes, and its smaller programs: `drop` becomes another user, `exec` joins a
+// container.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>

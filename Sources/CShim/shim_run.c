@@ -185,12 +185,14 @@ static int take_directory(const char *directory) {
     return access(path, F_OK) == 0 ? EXIT_FINISHED : 0;
 }
 
+static int is_readable(int descriptor) { return poll(&(struct pollfd){descriptor, POLLIN, 0}, 1, 0) > 0; }
+
 static void finish(struct shim *shim) {
     kill_all(shim);
     for (int i = 0; i < 2; i++) {
         struct stream *stream = &shim->streams[i];
         for (int round = 0; stream->descriptor >= 0 && round < 64; round++)
-            if (!stream_pump(stream, &shim->log) || poll(&(struct pollfd){stream->descriptor, POLLIN, 0}, 1, 0) <= 0) break;
+            if (!stream_pump(stream, &shim->log) || !is_readable(stream->descriptor)) break;
         stream_flush(stream, &shim->log);
     }
     int signal = WIFSIGNALED(shim->status) ? WTERMSIG(shim->status) : 0;
@@ -217,7 +219,7 @@ int shim_run(const char *directory) {
     // Read before refusing: an answer beside unread words would be lost with the socket.
     int refused = specification_read(CONTROL, &shim.specification) == 0 ? 0 : EXIT_SPECIFICATION;
     if (!refused) refused = take_directory(directory);
-    shim.log = (struct log){.path = refused ? NULL : strdup(shim.specification.log), .limit = shim.specification.log_bytes};
+    if (!refused) shim.log = (struct log){.path = strdup(shim.specification.log), .limit = shim.specification.log_bytes};
     if (!refused && log_open(&shim.log) != 0) refused = EXIT_SYSTEM;
     if (refused) {
         dprintf(CONTROL, "refused %d %d\n", refused, errno);

@@ -23,11 +23,13 @@ package final class FileDescriptorWatcher: Sendable {
         var thread = pthread_t()
         // SAFETY of the pointer: `shared` is never released.
         let context = Unmanaged.passRetained(self).toOpaque()
-        let failed = pthread_create(&thread, nil, { context in
-            guard let context else { return nil }
-            Unmanaged<FileDescriptorWatcher>.fromOpaque(context).takeUnretainedValue().loop()
-            return nil
-        }, context)
+        let failed = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<FileDescriptorWatcher>.fromOpaque(context).takeUnretainedValue().loop()
+                return nil
+            }, context)
         precondition(failed == 0, "no thread for waiting: error \(failed)")
         pthread_detach(thread)
     }

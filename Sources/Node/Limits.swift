@@ -9,7 +9,9 @@ package enum Limits {
     package static let firstPreparationRetry = Duration.milliseconds(200)
     package static let maximumPreparationRetry = Duration.seconds(10)
     /// Until its first success a readiness or startup probe without an initial delay is tried this often.
-    package static let probeRamp: [Duration] = [.milliseconds(10), .milliseconds(20), .milliseconds(50), .milliseconds(100)]
+    package static let probeRamp: [Duration] = [
+        .milliseconds(10), .milliseconds(20), .milliseconds(50), .milliseconds(100),
+    ]
     /// … for this long; then at its own period.
     package static let probeRampTime = Duration.seconds(10)
     package static let deletionTries = 30

@@ -1,5 +1,4 @@
 internal import CShim
-
 internal import Glibc
 
 /// Reads a container's log: the file put aside, then the current one. Lines are `time stream tag text`.

@@ -44,7 +44,9 @@ extension NodeAgent {
                     "apiVersion": "v1", "kind": "Node",
                     "metadata": ["name": .string(configuration.nodeName), "labels": .object(labels)],
                 ])
-                if before == nil { _ = try await context.client.apply(document, subresource: nil, options: context.write) }
+                if before == nil {
+                    _ = try await context.client.apply(document, subresource: nil, options: context.write)
+                }
                 var report = document
                 report.json["metadata"] = ["name": .string(configuration.nodeName)]
                 report["status"] = status(context, before: before?.status ?? .null)
@@ -58,14 +60,17 @@ extension NodeAgent {
     }
 
     private var labels: JSONObject {
-        ["kubernetes.io/hostname": .string(configuration.nodeName), "kubernetes.io/os": "linux", "kubernetes.io/arch": .string(Self.architecture)]
+        [
+            "kubernetes.io/hostname": .string(configuration.nodeName), "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": .string(Self.architecture),
+        ]
     }
 
     private static let architecture: String = {
         #if arch(x86_64)
-        "amd64"
+            "amd64"
         #else
-        "arm64"
+            "arm64"
         #endif
     }()
 
@@ -75,19 +80,23 @@ extension NodeAgent {
         let kernel = withUnsafeBytes(of: name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         let sizes: JSON = [
             "cpu": .string(String(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
-            "memory": .string("\(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 1024)Ki"), "pods": "1000",
+            "memory": .string("\(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 1024)Ki"),
+            "pods": "1000",
         ]
         var conditions = [condition("Ready", true, "NodeReady", "the node agent runs", before)]
         switch context.sandbox {
         case .bubblewrap:
-            conditions.append(condition("espalier.dev/Sandboxed", true, "Bubblewrap", "pods run under bubblewrap", before))
+            conditions.append(
+                condition("espalier.dev/Sandboxed", true, "Bubblewrap", "pods run under bubblewrap", before))
         case .none(let reason):
             conditions.append(condition("espalier.dev/Sandboxed", false, "PlainProcesses", reason, before))
         }
         switch podNetwork.network.mode {
         case .bridge(let bridge):
-            conditions.append(condition(
-                "espalier.dev/PodNetwork", true, "Bridge", "pods have addresses of \(bridge.pods) on \(bridge.name)", before))
+            conditions.append(
+                condition(
+                    "espalier.dev/PodNetwork", true, "Bridge",
+                    "pods have addresses of \(bridge.pods) on \(bridge.name)", before))
         case .host(let reason):
             conditions.append(condition("espalier.dev/PodNetwork", false, "HostNetwork", reason, before))
         }
@@ -100,7 +109,8 @@ extension NodeAgent {
             "nodeInfo": [
                 "architecture": .string(Self.architecture), "bootID": .string(PodDirectory.bootIdentifier()),
                 "containerRuntimeVersion": "espalier-process://1", "kernelVersion": .string(kernel),
-                "kubeProxyVersion": "", "kubeletVersion": .string(configuration.version.isEmpty ? "v1.32.0" : configuration.version),
+                "kubeProxyVersion": "",
+                "kubeletVersion": .string(configuration.version.isEmpty ? "v1.32.0" : configuration.version),
                 "machineID": .string(StateFiles.text("/etc/machine-id")?.filter { $0 != "\n" } ?? ""),
                 "operatingSystem": "linux", "osImage": .string(Self.systemName()), "systemUUID": "",
             ],
@@ -113,7 +123,8 @@ extension NodeAgent {
         return line.map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } }.map { String($0) } ?? "Linux"
     }
 
-    private func condition(_ type: String, _ isTrue: Bool, _ reason: String, _ message: String, _ before: JSON) -> JSON {
+    private func condition(_ type: String, _ isTrue: Bool, _ reason: String, _ message: String, _ before: JSON) -> JSON
+    {
         let status = isTrue ? "True" : "False"
         let known = before["conditions"]?.arrayValue?.first {
             $0["type"]?.stringValue == type && $0["status"]?.stringValue == status

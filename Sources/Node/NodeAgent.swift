@@ -23,7 +23,8 @@ package final class NodeAgent: Sendable {
     private static let serviceResource = GroupResource(group: "", resource: "services")
 
     package init(
-        configuration: NodeConfiguration, client: any Client, clock: any Clock, random: any RandomSource, logger: Logger,
+        configuration: NodeConfiguration, client: any Client, clock: any Clock, random: any RandomSource,
+        logger: Logger,
         spawner: any ProcessSpawner = SystemProcessSpawner(), probing: any Network = SystemNetwork()
     ) {
         self.configuration = configuration
@@ -67,7 +68,8 @@ package final class NodeAgent: Sendable {
 
     /// One watch from its start to its break.
     private func follow(_ context: NodeContext, in group: inout DiscardingTaskGroup) async throws(APIError) {
-        let watch = try await client.watch([Self.serviceResource, Self.pods], options: WatchOptions(visibility: .durable))
+        let watch = try await client.watch(
+            [Self.serviceResource, Self.pods], options: WatchOptions(visibility: .durable))
         defer { watch.cancel() }
         let known = try await client.list(Self.pods, namespace: "", options: ListOptions())
         let present = Set(known.items.map(\.uid))
@@ -78,7 +80,9 @@ package final class NodeAgent: Sendable {
         let leftovers = StateFiles.names(in: configuration.podsDirectory).filter { uid in
             !present.contains(uid) && runners.withLock { $0[uid] == nil }
         }
-        group.addTask { await self.removeLeftovers(leftovers, keeping: present.union(self.runners.withLock { Set($0.keys) })) }
+        group.addTask {
+            await self.removeLeftovers(leftovers, keeping: present.union(self.runners.withLock { Set($0.keys) }))
+        }
         while !Task.isCancelled {
             let events = try watch.poll()
             // Services first: a pod that came with them is told of them.
@@ -123,8 +127,8 @@ package final class NodeAgent: Sendable {
         }
     }
 
-    /// Binds a pod to this node, with its ports where it shares the host's network. `nil`: it changed meanwhile, and its
-    /// next event comes.
+    /// Binds a pod to this node, with its ports where it shares the host's network. `nil`: it changed meanwhile,
+    /// and its next event comes.
     private func claim(_ pod: Document) async -> Document? {
         var metadata: JSONObject = ["resourceVersion": .string(pod.resourceVersion)]
         let specification = PodSpecification(pod)
@@ -155,9 +159,13 @@ package final class NodeAgent: Sendable {
     }
 
     /// Finds the attempt a client asks for, and whether its container still runs.
-    func attempt(of request: ContainerLogRequest) throws(APIError) -> (directory: PodDirectory, container: String, number: Int) {
+    func attempt(of request: ContainerLogRequest) throws(APIError) -> (
+        directory: PodDirectory, container: String, number: Int
+    ) {
         let runner = runners.withLock { runners in
-            runners.values.filter { $0.specification.key == request.key }.max { $0.specification.uid < $1.specification.uid }
+            runners.values.filter { $0.specification.key == request.key }.max {
+                $0.specification.uid < $1.specification.uid
+            }
         }
         guard let runner else { throw .notFound(Self.pods, request.key.name) }
         let container = runner.specification.containerName
@@ -167,7 +175,8 @@ package final class NodeAgent: Sendable {
         let attempts = runner.directory.attempts(container).filter { runner.directory.state(container, $0) != .unused }
         let wanted = request.isPrevious ? attempts.dropLast().last : attempts.last
         guard let wanted else {
-            let what = request.isPrevious ? "previous terminated container \"\(container)\"" : "container \"\(container)\""
+            let what =
+                request.isPrevious ? "previous terminated container \"\(container)\"" : "container \"\(container)\""
             let why = request.isPrevious ? "not found" : "is waiting to start: ContainerCreating"
             throw .badRequest("\(what) in pod \"\(request.key.name)\" \(why)")
         }

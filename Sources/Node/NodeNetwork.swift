@@ -24,7 +24,7 @@ package struct NodeNetwork: Sendable {
     }
 
     package var mode: Mode
-    /// Six hexadecimal digits that tell servers on one machine apart; the name of everything outside the data directory.
+    /// Six hexadecimal digits that tell servers on one machine apart: part of every name outside the data directory.
     package var instance: String
     /// The addresses that the API server gives to Services: all of them are this machine's own.
     package var services: IPv4Range
@@ -74,7 +74,9 @@ package struct NodeNetwork: Sendable {
     }
 
     static let slots = 32
-    static func podRange(_ slot: Int) -> IPv4Range { IPv4Range(base: IPv4Address(10, 97, UInt32(slot) * 8, 0), prefix: 21) }
+    static func podRange(_ slot: Int) -> IPv4Range {
+        IPv4Range(base: IPv4Address(10, 97, UInt32(slot) * 8, 0), prefix: 21)
+    }
     static func serviceRange(_ slot: Int) -> IPv4Range {
         IPv4Range(base: IPv4Address(10, 96, UInt32(slot) * 8, 0), prefix: 21)
     }
@@ -141,7 +143,8 @@ package struct NodeNetwork: Sendable {
     /// Takes the bridge down at a complete stop.
     package func remove(spawner: any ProcessSpawner) async {
         guard case .bridge(let bridge) = mode, let tool = NetworkTool.find() else { return }
-        _ = try? await NetworkTool(path: tool, spawner: spawner).run(["link", "del", bridge.name])  // Gone already is fine.
+        let network = NetworkTool(path: tool, spawner: spawner)
+        _ = try? await network.run(["link", "del", bridge.name])  // Gone already is fine.
     }
 }
 
@@ -156,10 +159,12 @@ struct NetworkTool: Sendable {
 
     @discardableResult
     func run(_ arguments: [String], input: String = "") async throws(ProcessError) -> String {
-        let launch = ProcessLaunch(path: path, arguments: ["ip"] + arguments, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin"])
+        let launch = ProcessLaunch(
+            path: path, arguments: ["ip"] + arguments, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin"])
         let result = try await spawner.run(launch, input: Array(input.utf8), timeout: Limits.commandTimeout)
         guard result.code == 0 else {
-            throw ProcessError(message: "ip \(arguments.joined(separator: " ")) answered \(result.code): \(result.text)")
+            throw ProcessError(
+                message: "ip \(arguments.joined(separator: " ")) answered \(result.code): \(result.text)")
         }
         return result.text
     }

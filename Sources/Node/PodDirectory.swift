@@ -2,8 +2,8 @@ internal import CShim
 internal import Glibc
 package import Seams
 
-/// The files of one pod: `pods/<uid>/<container>/<attempt>/` with what its shim writes (see index.md), and beside it the
-/// pod's address and hosts file. The folder is the whole memory of an agent that starts again.
+/// The files of one pod: `pods/<uid>/<container>/<attempt>/` with what its shim writes (see index.md), and beside
+/// it the pod's address and hosts file. The folder is the whole memory of an agent that starts again.
 package struct PodDirectory: Sendable {
     /// What the shim recorded of itself when it began.
     package struct Shim: Sendable, Hashable {
@@ -58,8 +58,9 @@ package struct PodDirectory: Sendable {
         // Started and gone without a word: killed, or the machine went down.
         let isSameBoot = shim.boot.isEmpty || shim.boot == Self.bootIdentifier()
         let reason = isSameBoot ? ContainerExit.lostReason : ContainerExit.shutdownReason
-        return .ended(ContainerExit(
-            code: 137, signal: 9, started: shim.started, finished: shim.started, lastLine: "", reason: reason))
+        return .ended(
+            ContainerExit(
+                code: 137, signal: 9, started: shim.started, finished: shim.started, lastLine: "", reason: reason))
     }
 
     /// The shim's lock is held for as long as the shim lives, whatever becomes of its number.
@@ -73,7 +74,9 @@ package struct PodDirectory: Sendable {
     private func shim(_ folder: String) -> Shim? {
         guard let text = StateFiles.text("\(folder)/shim.pid") else { return nil }
         let fields = Self.fields(text)
-        guard let pid = fields["pid"].flatMap({ Int32($0) }), let start = fields["start"].flatMap({ UInt64($0) }) else { return nil }
+        guard let pid = fields["pid"].flatMap({ Int32($0) }), let start = fields["start"].flatMap({ UInt64($0) }) else {
+            return nil
+        }
         return Shim(
             process: ProcessIdentity(pid: pid, startTime: start), boot: fields["boot"] ?? "",
             child: fields["child"].flatMap { Int32($0) } ?? 0, inner: fields["inner"].flatMap { Int32($0) } ?? 0,

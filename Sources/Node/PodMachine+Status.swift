@@ -64,7 +64,8 @@ extension PodMachine {
         let what = isReady || isCompleted ? "" : "containers with unready status: [\(name)]"
         let wanted = [
             PodCondition(type: "PodScheduled", isTrue: true, reason: "", message: "", changed: ""),
-            PodCondition(type: "Initialized", isTrue: true, reason: isCompleted ? "PodCompleted" : "", message: "", changed: ""),
+            PodCondition(
+                type: "Initialized", isTrue: true, reason: isCompleted ? "PodCompleted" : "", message: "", changed: ""),
             PodCondition(type: "ContainersReady", isTrue: isReady, reason: why, message: what, changed: ""),
             PodCondition(type: "Ready", isTrue: isReady, reason: why, message: what, changed: ""),
         ]

@@ -147,7 +147,8 @@ package struct PodMachine: Sendable {
         case .startFailed(let message):
             onExit(
                 ContainerExit(
-                    code: 128, signal: 0, started: now.wall, finished: now.wall, lastLine: message, reason: "StartError"),
+                    code: 128, signal: 0, started: now.wall, finished: now.wall, lastLine: message, reason: "StartError"
+                ),
                 now: now, &actions)
         case .exited(let exit): onExit(exit, now: now, &actions)
         case .probed(let kind, let isSuccess, let message):
@@ -233,7 +234,8 @@ extension PodMachine {
         exit = nil
         probes = [:]
         if !hasPassed {
-            actions.append(.event(type: "Normal", reason: "Started", message: "Started container \(specification.containerName)"))
+            actions.append(
+                .event(type: "Normal", reason: "Started", message: "Started container \(specification.containerName)"))
         }
         let hasStarted = specification.probes[.startup] == nil || (hasPassed && wasStarted)
         if hasStarted {
@@ -261,11 +263,12 @@ extension PodMachine {
         isTerminating = false
         isKilled = false
         if isDeleting { return finish(&actions) }
-        let isRestarted = switch specification.restartPolicy {
-        case .always: true
-        case .onFailure: ended.code != 0
-        case .never: false
-        }
+        let isRestarted =
+            switch specification.restartPolicy {
+            case .always: true
+            case .onFailure: ended.code != 0
+            case .never: false
+            }
         guard isRestarted else {
             stage = .ended
             return
@@ -273,7 +276,8 @@ extension PodMachine {
         stage = .restartWaits
         retryAt = now.monotonic + backOff(after: ended)
         if let retryAt, retryAt > now.monotonic {
-            let message = "Back-off restarting failed container \(specification.containerName) in pod \(specification.key.name)"
+            let message =
+                "Back-off restarting failed container \(specification.containerName) in pod \(specification.key.name)"
             actions.append(.event(type: "Warning", reason: "BackOff", message: message))
         }
     }
@@ -299,9 +303,12 @@ extension PodMachine {
         case (.startup, .failed), (.liveness, .failed):
             guard !isTerminating else { return }
             let name = kind == .startup ? "startup" : "liveness"
-            actions.append(.event(
-                type: "Warning", reason: "Unhealthy",
-                message: "Container \(specification.containerName) failed its \(name) probe and will be restarted: \(message)"))
+            actions.append(
+                .event(
+                    type: "Warning", reason: "Unhealthy",
+                    message:
+                        "Container \(specification.containerName) failed its \(name) probe and is restarted: \(message)"
+                ))
             terminate(grace: specification.gracePeriod, now: now, &actions)
         case (.readiness, .failed):
             actions.append(.event(type: "Warning", reason: "Unhealthy", message: "Readiness probe failed: \(message)"))

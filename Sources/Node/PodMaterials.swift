@@ -49,19 +49,23 @@ package struct PodMaterialsResolver {
         var files: [String: [PodMaterials.File]] = [:]
         var secrets: Set<String> = []
         for volume in specification.volumes {
-            guard let name = volume["name"]?.stringValue, let content = try await content(of: volume, name) else { continue }
+            guard let name = volume["name"]?.stringValue, let content = try await content(of: volume, name) else {
+                continue
+            }
             files[name] = content
             if volume["secret"] != nil { secrets.insert(name) }
         }
         return PodMaterials(
-            environment: variables.lines, command: (specification.command + specification.arguments).map(variables.expand),
+            environment: variables.lines,
+            command: (specification.command + specification.arguments).map(variables.expand),
             files: files, isSecret: secrets)
     }
 
     private mutating func add(_ source: JSON, to variables: inout Variables) async throws(PodMaterials.Missing) {
         let prefix = source["prefix"]?.stringValue ?? ""
         let isSecret = source["secretRef"] != nil
-        guard let reference = source["secretRef"] ?? source["configMapRef"], let name = reference["name"]?.stringValue else { return }
+        guard let reference = source["secretRef"] ?? source["configMapRef"], let name = reference["name"]?.stringValue
+        else { return }
         let isOptional = reference["optional"]?.boolValue ?? false
         guard let document = try await document(isSecret: isSecret, name, isOptional: isOptional) else { return }
         for key in keys(document) {
@@ -73,14 +77,19 @@ package struct PodMaterialsResolver {
         guard let source = entry["valueFrom"] else { return variables.expand(entry["value"]?.stringValue ?? "") }
         if let path = source["fieldRef"]?["fieldPath"]?.stringValue {
             guard let fact = fact(path) else {
-                throw PodMaterials.Missing(message: "environment variable \(entry["name"]?.stringValue ?? ""): no field \(path)")
+                throw PodMaterials.Missing(
+                    message: "environment variable \(entry["name"]?.stringValue ?? ""): no field \(path)")
             }
             return fact
         }
         let isSecret = source["secretKeyRef"] != nil
-        guard let reference = source["secretKeyRef"] ?? source["configMapKeyRef"], let name = reference["name"]?.stringValue,
+        guard let reference = source["secretKeyRef"] ?? source["configMapKeyRef"],
+            let name = reference["name"]?.stringValue,
             let key = reference["key"]?.stringValue
-        else { throw PodMaterials.Missing(message: "environment variable \(entry["name"]?.stringValue ?? ""): unknown source") }
+        else {
+            throw PodMaterials.Missing(
+                message: "environment variable \(entry["name"]?.stringValue ?? ""): unknown source")
+        }
         let isOptional = reference["optional"]?.boolValue ?? false
         guard let document = try await document(isSecret: isSecret, name, isOptional: isOptional) else { return nil }
         guard let bytes = bytes(document, key) else {
@@ -91,12 +100,16 @@ package struct PodMaterialsResolver {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private mutating func content(of volume: JSON, _ name: String) async throws(PodMaterials.Missing) -> [PodMaterials.File]? {
+    private mutating func content(of volume: JSON, _ name: String) async throws(PodMaterials.Missing) -> [PodMaterials
+        .File]?
+    {
         if volume["emptyDir"] != nil { return nil }
         guard let source = volume["configMap"] ?? volume["secret"] else {
             let kinds = (volume.objectValue?.keys).map { Array($0).filter { $0 != "name" } } ?? []
             throw PodMaterials.Missing(
-                message: "volume \(name): this node has configMap, secret and emptyDir volumes, not \(kinds.joined(separator: ", "))")
+                message:
+                    "volume \(name): expected configMap, secret or emptyDir, found \(kinds.joined(separator: ", "))"
+            )
         }
         let isSecret = volume["secret"] != nil
         let document = try await document(
@@ -108,16 +121,20 @@ package struct PodMaterialsResolver {
         if let listed = source["items"]?.arrayValue {
             for item in listed {
                 let key = item["key"]?.stringValue ?? ""
-                items.append((key, item["path"]?.stringValue ?? key, UInt32(clamping: item["mode"]?.integerValue ?? Int64(mode))))
+                items.append(
+                    (key, item["path"]?.stringValue ?? key, UInt32(clamping: item["mode"]?.integerValue ?? Int64(mode)))
+                )
             }
         } else {
             items = keys(document).map { ($0, $0, mode) }
         }
         var files: [PodMaterials.File] = []
         for item in items {
-            let isInside = !item.path.hasPrefix("/") && !item.path.split(separator: "/").contains("..") && !item.path.isEmpty
+            let isInside =
+                !item.path.hasPrefix("/") && !item.path.split(separator: "/").contains("..") && !item.path.isEmpty
             guard isInside, let bytes = bytes(document, item.key) else {
-                throw PodMaterials.Missing(message: "volume \(name): \(document.kind) \(document.name) has no key \(item.key)")
+                throw PodMaterials.Missing(
+                    message: "volume \(name): \(document.kind) \(document.name) has no key \(item.key)")
             }
             files.append(PodMaterials.File(path: item.path, bytes: bytes, mode: item.mode & 0o777))
         }
@@ -136,10 +153,11 @@ package struct PodMaterialsResolver {
                 let document = try await client.get(key)
                 read[key] = .some(document)
                 return document
-            } catch where error.reason == .notFound {
+            } catch  where error.reason == .notFound {
                 read[key] = .some(nil)
             } catch {
-                throw PodMaterials.Missing(message: "cannot read \(isSecret ? "secret" : "configmap") \"\(name)\": \(error.message)")
+                throw PodMaterials.Missing(
+                    message: "cannot read \(isSecret ? "secret" : "configmap") \"\(name)\": \(error.message)")
             }
         }
         if isOptional { return nil }
@@ -160,7 +178,9 @@ package struct PodMaterialsResolver {
     }
 
     private func fact(_ path: String) -> String? {
-        for (prefix, values) in [("metadata.labels", specification.labels), ("metadata.annotations", specification.annotations)]
+        for (prefix, values) in [
+            ("metadata.labels", specification.labels), ("metadata.annotations", specification.annotations),
+        ]
         where path.hasPrefix("\(prefix)['") && path.hasSuffix("']") {
             return values[String(path.dropFirst(prefix.count + 2).dropLast(2))] ?? ""
         }

@@ -46,21 +46,26 @@ package final class PodNetwork: Sendable {
         let command = NetworkTool(path: tool, spawner: spawner)
         let link = link(uid)
         if StateFiles.exists("/run/netns/\(namespace)") {
-            if recorded == address.description, StateFiles.exists("/sys/class/net/\(link)") { return address.description }
+            if recorded == address.description, StateFiles.exists("/sys/class/net/\(link)") {
+                return address.description
+            }
             try await remove(uid: uid, keepingReservation: true)
         }
         try await command.batch([
             "netns add \(namespace)", "link add \(link) type veth peer name eth0 netns \(namespace)",
             "link set \(link) master \(bridge.name) up",
         ])
-        try await command.batch([
-            "link set lo up", "addr add \(address)/\(bridge.pods.prefix) dev eth0", "link set eth0 up",
-            "route add default via \(bridge.address)",
-        ], namespace: namespace)
+        try await command.batch(
+            [
+                "link set lo up", "addr add \(address)/\(bridge.pods.prefix) dev eth0", "link set eth0 up",
+                "route add default via \(bridge.address)",
+            ], namespace: namespace)
         return address.description
     }
 
-    private func reserve(_ uid: String, _ bridge: NodeNetwork.Bridge, recorded: IPv4Address?) throws(ProcessError) -> IPv4Address {
+    private func reserve(_ uid: String, _ bridge: NodeNetwork.Bridge, recorded: IPv4Address?) throws(ProcessError)
+        -> IPv4Address
+    {
         let count = bridge.pods.count - 3
         let first = Int(NodeNetwork.hash(uid) % UInt64(count))
         let address = taken.withLock { taken -> IPv4Address? in

@@ -37,12 +37,15 @@ extension PodRunner {
         let recorded = StateFiles.text(directory.addressFile)?.filter { $0 != "\n" }
         let result = try await context.podNetwork.prepare(uid: specification.uid, recorded: recorded)
         if recorded != result { try StateFiles.write(directory.addressFile, Array("\(result)\n".utf8)) }
-        try StateFiles.write("\(directory.path)/pod", Array("""
-            namespace \(specification.key.namespace)
-            name \(specification.key.name)
-            grace \(specification.gracePeriod.components.seconds)
+        try StateFiles.write(
+            "\(directory.path)/pod",
+            Array(
+                """
+                namespace \(specification.key.namespace)
+                name \(specification.key.name)
+                grace \(specification.gracePeriod.components.seconds)
 
-            """.utf8))
+                """.utf8))
         address.withLock { $0 = result }
         return result
     }
@@ -83,7 +86,8 @@ extension PodRunner {
     private func place(_ name: String, isSecret: Bool) throws(PodMaterials.Missing) -> String {
         if let place = memoryVolume(name) { return place }
         guard !isSecret else {
-            throw PodMaterials.Missing(message: "volume \(name): this machine has no memory file system to keep a secret in")
+            throw PodMaterials.Missing(
+                message: "volume \(name): this machine has no memory file system to keep a secret in")
         }
         return directory.volume(name)
     }
@@ -138,7 +142,8 @@ extension PodRunner {
             workingDirectory: nil)
         guard case .bubblewrap(let path) = context.sandbox else {
             guard specification.volumeMounts.isEmpty else {
-                throw PodMaterials.Missing(message: "volumes need bubblewrap on this node: install the package bubblewrap")
+                throw PodMaterials.Missing(
+                    message: "volumes need bubblewrap on this node: install the package bubblewrap")
             }
             request.user = user
             request.workingDirectory = specification.workingDirectory ?? "/"
@@ -159,7 +164,9 @@ extension PodRunner {
             let name = mount["name"]?.stringValue ?? ""
             guard let path = mount["mountPath"]?.stringValue, path.hasPrefix("/"),
                 let volume = specification.volumes.first(where: { $0["name"]?.stringValue == name })
-            else { throw PodMaterials.Missing(message: "volume mount \(name): no such volume, or its path is not absolute") }
+            else {
+                throw PodMaterials.Missing(message: "volume mount \(name): no such volume, or its path is not absolute")
+            }
             let isEmptyDirectory = volume["emptyDir"] != nil
             let isMemory = !isEmptyDirectory || volume["emptyDir"]?["medium"]?.stringValue == "Memory"
             var source = isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name)

@@ -48,7 +48,9 @@ extension PodRunner {
         let words = line.split(separator: UInt8(ascii: " "))
         guard words.count > 1, words[0].starts(with: Array("HTTP/".utf8)),
             let status = Int(String(decoding: words[1], as: UTF8.self))
-        else { throw ProcessError(message: "the answer is not HTTP: \(String(decoding: line.prefix(80), as: UTF8.self))") }
+        else {
+            throw ProcessError(message: "the answer is not HTTP: \(String(decoding: line.prefix(80), as: UTF8.self))")
+        }
         guard (200..<400).contains(status) else {
             throw ProcessError(message: "HTTP probe failed with statuscode: \(status)")
         }
@@ -64,7 +66,8 @@ extension PodRunner {
         let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
             .map { String(decoding: $0, as: UTF8.self) }
         let isInside = shim.inner > 0 || geteuid() == 0
-        let prefix = isInside
+        let prefix =
+            isInside
             ? ["espalier-shim", "exec", String(process), String(espalier_start_time(process)), user, user, "--"]
             : ["espalier-shim", "drop", user, user, "/", "--"]
         let launch = ProcessLaunch(

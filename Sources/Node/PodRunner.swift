@@ -32,7 +32,7 @@ final class PodRunner: Sendable {
         var logger = context.logger
         logger[metadataKey: "pod"] = "\(pod.namespace)/\(pod.name)"
         self.logger = logger
-        // Bounded by what can happen to one pod: document changes are merged by the machine, probes wait for each other.
+        // Bounded by what can happen to one pod: its probes wait for each other, its timers are one at a time.
         (inbox, mail) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
         address.withLock { $0 = pod.status["podIP"]?.stringValue ?? "" }
     }
@@ -53,7 +53,9 @@ final class PodRunner: Sendable {
                 let now = context.moment()
                 switch message {
                 case .event(let event):
-                    for action in machine.on(event, now: now) { await perform(action, machine.currentAttempt, in: &group) }
+                    for action in machine.on(event, now: now) {
+                        await perform(action, machine.currentAttempt, in: &group)
+                    }
                 case .reported(let status, let isStored):
                     reporting.onAnswer(status, isStored: isStored)
                 }
@@ -125,10 +127,12 @@ final class PodRunner: Sendable {
     }
 
     private func start(_ attempt: Int) async {
-        guard let materials = materials.withLock({ value in
-            defer { value = nil }
-            return value
-        }) else { return send(.startFailed(message: "the container's materials were not prepared")) }
+        guard
+            let materials = materials.withLock({ value in
+                defer { value = nil }
+                return value
+            })
+        else { return send(.startFailed(message: "the container's materials were not prepared")) }
         do {
             let request = try request(attempt, materials)
             switch try await context.launcher(specification.uid).launch(request) {
@@ -200,7 +204,9 @@ final class PodRunner: Sendable {
     }
 
     private func report(_ status: JSON) async {
-        let metadata: JSONObject = ["name": .string(specification.key.name), "namespace": .string(specification.key.namespace)]
+        let metadata: JSONObject = [
+            "name": .string(specification.key.name), "namespace": .string(specification.key.namespace),
+        ]
         let document = Document(["apiVersion": "v1", "kind": "Pod", "metadata": .object(metadata), "status": status])
         do {
             _ = try await context.client.apply(document, subresource: .status, options: context.write)
@@ -244,10 +250,13 @@ final class PodRunner: Sendable {
         let event = Document([
             "apiVersion": "v1", "kind": "Event",
             "metadata": [
-                "name": .string("\(specification.key.name).\(digits)"), "namespace": .string(specification.key.namespace),
+                "name": .string("\(specification.key.name).\(digits)"),
+                "namespace": .string(specification.key.namespace),
             ],
             "involvedObject": reference, "type": .string(type), "reason": .string(reason), "message": .string(message),
-            "source": ["component": .string(NodeContext.fieldManager), "host": .string(context.configuration.nodeName)],
+            "source": [
+                "component": .string(NodeContext.fieldManager), "host": .string(context.configuration.nodeName),
+            ],
             "firstTimestamp": .string(now), "lastTimestamp": .string(now), "count": 1,
             "reportingComponent": .string(NodeContext.fieldManager),
             "reportingInstance": .string(context.configuration.nodeName),
@@ -259,4 +268,3 @@ final class PodRunner: Sendable {
         }
     }
 }
-

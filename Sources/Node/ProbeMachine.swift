@@ -59,7 +59,8 @@ package struct ProbeMachine: Sendable {
     }
 
     private func pause(after isSuccess: Bool, now: Duration) -> Duration {
-        let isRamping = kind != .liveness && !hasPassed && specification.initialDelay == .zero
+        let isRamping =
+            kind != .liveness && !hasPassed && specification.initialDelay == .zero
             && now - began < Limits.probeRampTime
         guard isRamping, specification.successThreshold > 1 || !isSuccess else { return specification.period }
         return min(specification.period, Limits.probeRamp[min(tries, Limits.probeRamp.count - 1)])

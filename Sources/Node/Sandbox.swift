@@ -1,7 +1,7 @@
 /// What stands between a container and the machine: the arguments of bubblewrap. Pure.
 ///
-/// The container sees the host's programs read-only, private /tmp, /run, /dev and /proc, no process but its own, no home
-/// folders and nothing of the data directory. Secrets and settings reach it as mounts of folders in memory.
+/// The container sees the host's programs read-only, private /tmp, /run, /dev and /proc, no process but its own, no
+/// home folders and nothing of the data directory. Secrets and settings reach it as mounts of folders in memory.
 package struct Sandbox: Sendable {
     package enum Kind: Sendable, Hashable {
         case bubblewrap(path: String)
@@ -65,7 +65,8 @@ package struct Sandbox: Sendable {
     /// The whole argument vector for `command`. Status goes to descriptor 3.
     package func arguments(_ command: [String]) -> [String] {
         var words = [
-            bubblewrap, "--json-status-fd", "3", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", hostName,
+            bubblewrap, "--json-status-fd", "3", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname",
+            hostName,
             "--die-with-parent", "--new-session",
         ]
         for entry in root where !Self.own.contains(entry.name) {

@@ -1,8 +1,8 @@
 package import Documents
 internal import Synchronization
 
-/// The Services of the cluster as pods are told of them: in their hosts file and in their environment. Kept by the agent
-/// from its watch, read by the runners; the lock guards the table.
+/// The Services of the cluster as pods are told of them: in their hosts file and in their environment. Kept by the
+/// agent from its watch, read by the runners; the lock guards the table.
 package final class ServiceTable: Sendable {
     /// A Service a pod can reach.
     package struct Entry: Sendable, Hashable {
@@ -21,13 +21,15 @@ package final class ServiceTable: Sendable {
     package func replaceAll() { entries.withLock { $0 = [:] } }
 
     package func set(_ service: Document) {
-        let key = ObjectKey(GroupResource(group: "", resource: "services"), namespace: service.namespace, name: service.name)
+        let key = ObjectKey(
+            GroupResource(group: "", resource: "services"), namespace: service.namespace, name: service.name)
         let entry = Self.entry(key, service)
         entries.withLock { $0[key] = entry }
     }
 
     package func remove(_ service: Document) {
-        let key = ObjectKey(GroupResource(group: "", resource: "services"), namespace: service.namespace, name: service.name)
+        let key = ObjectKey(
+            GroupResource(group: "", resource: "services"), namespace: service.namespace, name: service.name)
         entries.withLock { $0[key] = nil }
     }
 
@@ -40,18 +42,21 @@ package final class ServiceTable: Sendable {
         // One revision's own Service is for routes; a pod that named it would be bound to that revision.
         if !component.isEmpty, !isStable { return nil }
         let ports = (service.spec["ports"]?.arrayValue ?? []).compactMap { port -> PodSpecification.Port? in
-            port["port"]?.integerValue.map { PodSpecification.Port(name: port["name"]?.stringValue ?? "", number: Int(clamping: $0)) }
+            port["port"]?.integerValue.map {
+                PodSpecification.Port(name: port["name"]?.stringValue ?? "", number: Int(clamping: $0))
+            }
         }
         return Entry(
-            key: key, address: address, ports: ports, partOf: isStable ? partOf : "", component: isStable ? component : "")
+            key: key, address: address, ports: ports, partOf: isStable ? partOf : "",
+            component: isStable ? component : "")
     }
 
     private func services(_ namespace: String) -> [Entry] {
         entries.withLock { $0.values.filter { $0.key.namespace == namespace } }.sorted { $0.key < $1.key }
     }
 
-    /// `NAME_SERVICE_HOST` and `NAME_SERVICE_PORT`, for every Service of the namespace by its name, and for those of the
-    /// pod's own landscape by component.
+    /// `NAME_SERVICE_HOST` and `NAME_SERVICE_PORT`, for every Service of the namespace by its name, and for those
+    /// of the pod's own landscape by component.
     package func environment(for pod: PodSpecification) -> [(String, String)] {
         let partOf = pod.labels["app.kubernetes.io/part-of"] ?? ""
         var result: [(String, String)] = []
@@ -71,12 +76,17 @@ package final class ServiceTable: Sendable {
     }
 
     static func variable(_ name: String) -> String {
-        String(decoding: name.utf8.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
-            .uppercased()
+        String(
+            decoding: name.utf8.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 },
+            as: UTF8.self
+        )
+        .uppercased()
     }
 
     package func hosts(for pod: PodSpecification, address: String) -> String {
-        var lines = ["# Written by espalier for this pod.", "127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        var lines = [
+            "# Written by espalier for this pod.", "127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback",
+        ]
         lines.append("\(address) \(pod.key.name)")
         let partOf = pod.labels["app.kubernetes.io/part-of"] ?? ""
         for service in services(pod.key.namespace) {

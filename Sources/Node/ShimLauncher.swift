@@ -45,9 +45,10 @@ package struct ShimLauncher: Sendable {
         defer { close(pair[0]) }
         do {
             defer { close(pair[1]) }
-            _ = try spawner.start(ProcessLaunch(
-                path: path, arguments: ["espalier-shim", "run", request.directory], environment: marks,
-                descriptors: [-1, -1, -1, pair[1]]))
+            _ = try spawner.start(
+                ProcessLaunch(
+                    path: path, arguments: ["espalier-shim", "run", request.directory], environment: marks,
+                    descriptors: [-1, -1, -1, pair[1]]))
         }
         try await hand(specification(request), to: pair[0])
         return try await answer(pair[0], request)
@@ -70,7 +71,8 @@ package struct ShimLauncher: Sendable {
         if request.isSandboxed { add("sandbox", "1") }
         for word in request.command { add("arg", word) }
         for line in request.environment + marks { add("env", line) }
-        let zeros = request.command.contains { $0.utf8.contains(0) } || request.environment.contains { $0.utf8.contains(0) }
+        let zeros =
+            request.command.contains { $0.utf8.contains(0) } || request.environment.contains { $0.utf8.contains(0) }
         bytes += Array("end".utf8) + [0]
         guard !zeros, bytes.count <= Limits.specificationBytes else {
             throw ProcessError(
@@ -90,9 +92,10 @@ package struct ShimLauncher: Sendable {
             if count > 0 {
                 sent += count
             } else if errno == EAGAIN {
-                try? await clock.sleep(for: .milliseconds(1))  // The shim is reading; a cancelled wait only looks sooner.
+                try? await clock.sleep(for: .milliseconds(1))  // Cancelled: it only looks sooner.
             } else {
-                throw ProcessError(message: "the shim did not take its specification: \(systemMessage(errno))", number: errno)
+                throw ProcessError(
+                    message: "the shim did not take its specification: \(systemMessage(errno))", number: errno)
             }
         }
     }

@@ -71,7 +71,8 @@ private final class FirstLineHandler: ChannelInboundHandler {
             let isReturn = end > 0 && line[end - 1] == 0x0D
             promise.succeed(Array(line[..<(isReturn ? end - 1 : end)]))
         } else if line.count > Limits.probeAnswerBytes {
-            promise.fail(NetworkError(message: "the answer's first line is longer than \(Limits.probeAnswerBytes) bytes"))
+            promise.fail(
+                NetworkError(message: "the answer's first line is longer than \(Limits.probeAnswerBytes) bytes"))
         }
     }
 

@@ -37,9 +37,12 @@ package struct SystemProcessSpawner: ProcessSpawner {
         }
         _ = fcntl(pair[0], F_SETFL, O_NONBLOCK)
         // A program that ends without reading is no error of ours: its exit code says what it thought.
-        let written = input.isEmpty ? 0 : input.withUnsafeBytes {
-            send(pair[0], $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-        }
+        let written =
+            input.isEmpty
+            ? 0
+            : input.withUnsafeBytes {
+                send(pair[0], $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
         if written >= 0, written < input.count {
             kill(process.pid, SIGKILL)
             reap(process.pid)

@@ -34,7 +34,8 @@ struct AdoptionTests {
     @Test func whatEndedMeanwhileIsLearned() async throws {
         let node = try await TestNode()
         node.startAgent()
-        _ = try await node.create("job", script: "read line < /dev/null; sleep 1; echo done; exit 5", restartPolicy: "Never")
+        _ = try await node.create(
+            "job", script: "read line < /dev/null; sleep 1; echo done; exit 5", restartPolicy: "Never")
         let pod = try await node.wait("job", "its start") { $0.phase == "Running" }
         let shim = try #require(node.shim(pod))
         await node.dropAgent()
@@ -72,7 +73,8 @@ struct AdoptionTests {
         spawner.signal(shim.process, SIGKILL)
         await spawner.waitForExit(shim.process)
         // Another program got the number that is written down.
-        let stranger = try spawner.start(ProcessLaunch(path: "/bin/sleep", arguments: ["sleep", "1000"], environment: []))
+        let stranger = try spawner.start(
+            ProcessLaunch(path: "/bin/sleep", arguments: ["sleep", "1000"], environment: []))
         let record = "\(node.configuration.podsDirectory)/\(pod.uid)/containers/main/0/shim.pid"
         let forged = contents(record).replacing("pid \(shim.process.pid)\n", with: "pid \(stranger.pid)\n")
         let file = try #require(fopen(record, "w"))

@@ -10,7 +10,8 @@ struct LogTests {
     @Test func linesTailsTimesAndBounds() async throws {
         let node = try await TestNode(sandbox: false)
         node.startAgent()
-        _ = try await node.create("job", script: "for i in 1 2 3 4 5; do echo line $i; done; printf unfinished", restartPolicy: "Never")
+        _ = try await node.create(
+            "job", script: "for i in 1 2 3 4 5; do echo line $i; done; printf unfinished", restartPolicy: "Never")
         try await node.wait("job", "success") { $0.phase == "Succeeded" }
         var request = ContainerLogRequest(node.key("job"))
         #expect(try await node.log(request) == "line 1\nline 2\nline 3\nline 4\nline 5\nunfinished\n")
@@ -46,7 +47,8 @@ struct LogTests {
     @Test func longLinesAreJoinedAndLargeLogsAreBounded() async throws {
         let node = try await TestNode(sandbox: false)
         node.startAgent()
-        let script = "head -c 40000 /dev/zero | tr '\\0' x; echo; i=0; yes 0123456789012345678901234567890123456789 | head -c 30000000; echo last"
+        let script =
+            "head -c 40000 /dev/zero | tr '\\0' x; echo; yes 0123456789012345678901234567890 | head -c 30000000; echo last"
         _ = try await node.create("job", script: script, restartPolicy: "Never")
         let pod = try await node.wait("job", "success") { $0.phase == "Succeeded" }
         let folder = PodDirectory(podsDirectory: node.configuration.podsDirectory, uid: pod.uid)
@@ -62,7 +64,8 @@ struct LogTests {
     @Test func aLineLongerThanABufferIsOneLine() async throws {
         let node = try await TestNode(sandbox: false)
         node.startAgent()
-        _ = try await node.create("job", script: "head -c 40000 /dev/zero | tr '\\0' x; echo; echo last", restartPolicy: "Never")
+        _ = try await node.create(
+            "job", script: "head -c 40000 /dev/zero | tr '\\0' x; echo; echo last", restartPolicy: "Never")
         try await node.wait("job", "success") { $0.phase == "Succeeded" }
         let log = try await node.log(ContainerLogRequest(node.key("job")))
         #expect(log == String(repeating: "x", count: 40000) + "\nlast\n")

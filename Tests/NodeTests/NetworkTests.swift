@@ -20,7 +20,8 @@ struct NetworkTests {
         var container: JSONObject = ["name": "main", "command": .array(command.map { .string($0) })]
         for member in extra.members { container[member.key] = member.value }
         return [
-            "runtimeClassName": "espalier-process", "terminationGracePeriodSeconds": 2, "containers": [.object(container)],
+            "runtimeClassName": "espalier-process", "terminationGracePeriodSeconds": 2,
+            "containers": [.object(container)],
         ]
     }
 
@@ -31,10 +32,12 @@ struct NetworkTests {
             return
         }
         node.startAgent()
-        let web = Self.spec(["/usr/bin/python3", "-c", Self.server], [
-            "ports": [["name": "http", "containerPort": 80]],
-            "readinessProbe": ["httpGet": ["path": "/", "port": "http"]],
-        ])
+        let web = Self.spec(
+            ["/usr/bin/python3", "-c", Self.server],
+            [
+                "ports": [["name": "http", "containerPort": 80]],
+                "readinessProbe": ["httpGet": ["path": "/", "port": "http"]],
+            ])
         _ = try await node.create("one", web)
         _ = try await node.create("two", web)
         let one = try await node.wait("one", "readiness") { $0.isReady }
@@ -58,11 +61,13 @@ struct NetworkTests {
         #expect(bound == 0, "a service address must be bindable")
         #expect(listen(listener, 5) == 0)
         let program = "import socket; socket.create_connection(('\(service)', 3000), timeout=5); print('reached')"
-        _ = try await node.create("client", {
-            var spec = Self.spec(["/usr/bin/python3", "-c", program])
-            spec["restartPolicy"] = "Never"
-            return spec
-        }())
+        _ = try await node.create(
+            "client",
+            {
+                var spec = Self.spec(["/usr/bin/python3", "-c", program])
+                spec["restartPolicy"] = "Never"
+                return spec
+            }())
         try await node.wait("client", "success") { $0.phase == "Succeeded" }
 
         // Adoption keeps the address.
@@ -113,15 +118,19 @@ struct HostNetworkTests {
         let node = try await TestNode()
         node.startAgent()
         let program = NetworkTests.server.replacing("80)", with: "int(__import__('os').environ['PORT']))")
-        let web = NetworkTests.spec(["/usr/bin/python3", "-c", program], [
-            "ports": [["name": "http", "containerPort": 80]],
-            "readinessProbe": ["httpGet": ["path": "/", "port": "http"]],
-        ])
+        let web = NetworkTests.spec(
+            ["/usr/bin/python3", "-c", program],
+            [
+                "ports": [["name": "http", "containerPort": 80]],
+                "readinessProbe": ["httpGet": ["path": "/", "port": "http"]],
+            ])
         _ = try await node.create("one", web)
         _ = try await node.create("two", web)
         let one = try await node.wait("one", "readiness") { $0.isReady }
         let two = try await node.wait("two", "readiness") { $0.isReady }
-        let ports = try [one, two].map { try JSONParser.parse(Array(($0.annotations["espalier.dev/ports"] ?? "").utf8))["http"]?.integerValue }
+        let ports = try [one, two].map {
+            try JSONParser.parse(Array(($0.annotations["espalier.dev/ports"] ?? "").utf8))["http"]?.integerValue
+        }
         #expect(ports.allSatisfy { $0 != nil } && ports[0] != ports[1])
         try await node.end()
     }

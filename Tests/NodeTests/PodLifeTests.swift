@@ -90,9 +90,11 @@ struct PodLifeTests {
     @Test func aQuietNodeWritesNothing() async throws {
         let node = try await TestNode()
         node.startAgent()
-        _ = try await node.create("web", script: "exec sleep 1000", [
-            "readinessProbe": ["exec": ["command": ["/bin/true"]], "periodSeconds": 1],
-        ])
+        _ = try await node.create(
+            "web", script: "exec sleep 1000",
+            [
+                "readinessProbe": ["exec": ["command": ["/bin/true"]], "periodSeconds": 1]
+            ])
         try await node.wait("web", "readiness") { $0.isReady }
         // A second pod's whole life passes; the first one's document must not have moved.
         let before = try await node.client.get(node.key("web")).resourceVersion

@@ -15,14 +15,18 @@ struct PodMachineTests {
                 "metadata": ["name": "web", "namespace": "default", "uid": "u1"],
                 "spec": [
                     "runtimeClassName": "espalier-process", "terminationGracePeriodSeconds": 30,
-                    "containers": [["name": "main", "command": ["/bin/web"], "ports": [["name": "http", "containerPort": 3000]]]],
+                    "containers": [
+                        ["name": "main", "command": ["/bin/web"], "ports": [["name": "http", "containerPort": 3000]]]
+                    ],
                 ],
             ]
             change(&pod)
             machine = PodMachine(PodSpecification(Document(pod)), observed: observed, drain: drain)
         }
 
-        mutating func after(_ duration: Duration) { now = Moment(wall: now.wall + duration, monotonic: now.monotonic + duration) }
+        mutating func after(_ duration: Duration) {
+            now = Moment(wall: now.wall + duration, monotonic: now.monotonic + duration)
+        }
 
         /// The actions, without the events for people.
         mutating func on(_ event: PodMachine.Event) -> [PodMachine.Action] {
@@ -38,8 +42,10 @@ struct PodMachineTests {
         }
 
         func exit(_ code: Int, _ reason: String? = nil, ranFor: Duration = .seconds(1)) -> PodMachine.Event {
-            .exited(ContainerExit(
-                code: code, signal: 0, started: now.wall + (.zero - ranFor), finished: now.wall, lastLine: "last words", reason: reason))
+            .exited(
+                ContainerExit(
+                    code: code, signal: 0, started: now.wall + (.zero - ranFor), finished: now.wall,
+                    lastLine: "last words", reason: reason))
         }
     }
 
@@ -65,7 +71,9 @@ struct PodMachineTests {
             if actions.isEmpty {
                 let wake = table.machine.wakeAt ?? .zero
                 waits.append(wake - table.now.monotonic)
-                #expect(table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]?["reason"]?.stringValue == "CrashLoopBackOff")
+                #expect(
+                    table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]?["reason"]?.stringValue
+                        == "CrashLoopBackOff")
                 table.after(wake - table.now.monotonic - .milliseconds(1))
                 #expect(table.on(.tick) == [])
                 table.after(.milliseconds(1))
@@ -89,10 +97,14 @@ struct PodMachineTests {
         _ = table.on(.started(at: table.now.wall))
         _ = table.on(table.exit(9))
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
-        #expect(waiting?["message"]?.stringValue == "container main ended with exit code 9 and waits to be restarted; its last line was: last words")
+        #expect(
+            waiting?["message"]?.stringValue
+                == "container main ended with exit code 9 and waits to be restarted; its last line was: last words")
     }
 
-    @Test(arguments: [("Always", 0, true), ("Always", 1, true), ("OnFailure", 0, false), ("OnFailure", 1, true), ("Never", 1, false)])
+    @Test(arguments: [
+        ("Always", 0, true), ("Always", 1, true), ("OnFailure", 0, false), ("OnFailure", 1, true), ("Never", 1, false),
+    ])
     func restartPolicies(policy: String, code: Int, isRestarted: Bool) {
         var table = Table({ $0["spec"]?["restartPolicy"] = .string(policy) })
         table.run()
@@ -140,7 +152,9 @@ struct PodMachineTests {
         _ = starting.on(.begin(.nothing, previous: nil))
         _ = starting.on(.prepared(address: "a"))
         #expect(starting.on(.deletionRequested(grace: .seconds(1))) == [])
-        #expect(starting.on(.started(at: starting.now.wall)) == [.terminate], "what was on its way up is stopped when it is there")
+        #expect(
+            starting.on(.started(at: starting.now.wall)) == [.terminate],
+            "what was on its way up is stopped when it is there")
 
         var waiting = Table()
         _ = waiting.on(.begin(.nothing, previous: nil))
@@ -166,7 +180,8 @@ struct PodMachineTests {
     @Test func whatIsMissingIsWaitedForAndSaid() {
         var table = Table()
         _ = table.on(.begin(.nothing, previous: nil))
-        #expect(table.on(.preparationFailed(reason: "CreateContainerConfigError", message: "secret \"s\" not found")) == [])
+        #expect(
+            table.on(.preparationFailed(reason: "CreateContainerConfigError", message: "secret \"s\" not found")) == [])
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
         #expect(waiting?["reason"]?.stringValue == "CreateContainerConfigError")
         #expect(waiting?["message"]?.stringValue == "secret \"s\" not found")
@@ -176,18 +191,27 @@ struct PodMachineTests {
     }
 
     @Test func anAdoptedReadyPodStaysReadyAndWritesNothing() {
-        var first = Table({ $0["spec"]?["containers"] = [[
-            "name": "main", "command": ["/bin/web"], "readinessProbe": ["httpGet": ["port": 3000]],
-        ]] })
+        var first = Table({
+            $0["spec"]?["containers"] = [
+                [
+                    "name": "main", "command": ["/bin/web"], "readinessProbe": ["httpGet": ["port": 3000]],
+                ]
+            ]
+        })
         first.run()
         _ = first.on(.tick)
         _ = first.on(.probed(.readiness, isSuccess: true, message: ""))
         let written = first.status()
         #expect(written["containerStatuses"]?.arrayValue?.first?["ready"]?.boolValue == true)
 
-        var second = Table({ $0["spec"]?["containers"] = [[
-            "name": "main", "command": ["/bin/web"], "readinessProbe": ["httpGet": ["port": 3000]],
-        ]] }, observed: written)
+        var second = Table(
+            {
+                $0["spec"]?["containers"] = [
+                    [
+                        "name": "main", "command": ["/bin/web"], "readinessProbe": ["httpGet": ["port": 3000]],
+                    ]
+                ]
+            }, observed: written)
         let started = second.now.wall
         second.after(.seconds(60))
         let actions = second.on(.begin(.running(attempt: 0, started: started), previous: nil))
@@ -197,10 +221,14 @@ struct PodMachineTests {
     }
 
     @Test func aLivenessFailureRestartsTheContainer() {
-        var table = Table({ $0["spec"]?["containers"] = [[
-            "name": "main", "command": ["/bin/web"],
-            "livenessProbe": ["tcpSocket": ["port": 3000], "periodSeconds": 5, "failureThreshold": 2],
-        ]] })
+        var table = Table({
+            $0["spec"]?["containers"] = [
+                [
+                    "name": "main", "command": ["/bin/web"],
+                    "livenessProbe": ["tcpSocket": ["port": 3000], "periodSeconds": 5, "failureThreshold": 2],
+                ]
+            ]
+        })
         table.run()
         table.after(.seconds(5))
         #expect(table.on(.tick) == [], "already tried at the start")
@@ -212,7 +240,9 @@ struct PodMachineTests {
     }
 
     @Test func aPodThisNodeCannotRunSaysWhy() {
-        var table = Table({ $0["spec"]?["containers"] = [["name": "a", "command": ["x"]], ["name": "b", "command": ["y"]]] })
+        var table = Table({
+            $0["spec"]?["containers"] = [["name": "a", "command": ["x"]], ["name": "b", "command": ["y"]]]
+        })
         #expect(table.on(.begin(.nothing, previous: nil)) == [])
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
         #expect(waiting?["message"]?.stringValue == "the pod has 2 containers: this node runs one a pod")

@@ -55,7 +55,8 @@ struct ProbeMachineTests {
 
     @Test func anInitialDelayIsHonoured() {
         var probe = ProbeMachine(
-            ProbeSpecification(check: Self.check, initialDelay: .seconds(5)), kind: .readiness, now: .seconds(1), hasPassed: false)
+            ProbeSpecification(check: Self.check, initialDelay: .seconds(5)), kind: .readiness, now: .seconds(1),
+            hasPassed: false)
         let early = probe.isDue(now: .milliseconds(5999))
         let onTime = probe.isDue(now: .seconds(6))
         let twice = probe.isDue(now: .seconds(6))

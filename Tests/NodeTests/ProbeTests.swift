@@ -11,15 +11,20 @@ struct ProbeTests {
     func commandsRunInsideTheContainer(sandbox: Bool) async throws {
         let node = try await TestNode(sandbox: sandbox)
         node.startAgent()
-        let web = try await node.create("web", script: "sleep 0.3; echo ok > /tmp/ready-$HOSTNAME; exec sleep 1000", [
-            "readinessProbe": ["exec": ["command": ["/bin/sh", "-c", "grep -q ok /tmp/ready-$HOSTNAME"]], "periodSeconds": 1],
-        ])
+        let web = try await node.create(
+            "web", script: "sleep 0.3; echo ok > /tmp/ready-$HOSTNAME; exec sleep 1000",
+            [
+                "readinessProbe": [
+                    "exec": ["command": ["/bin/sh", "-c", "grep -q ok /tmp/ready-$HOSTNAME"]], "periodSeconds": 1,
+                ]
+            ])
         try await node.wait("web", "readiness") { $0.isReady }
         #expect(web.uid != "")
         try await node.end()
         if !sandbox {
             _ = try await SystemProcessSpawner().run(
-                ProcessLaunch(path: "/bin/rm", arguments: ["rm", "-f", "--", "/tmp/ready-web"], environment: []), input: [],
+                ProcessLaunch(path: "/bin/rm", arguments: ["rm", "-f", "--", "/tmp/ready-web"], environment: []),
+                input: [],
                 timeout: .seconds(5))
         }
     }
@@ -27,14 +32,18 @@ struct ProbeTests {
     @Test func aContainerThatStopsAnsweringIsRestarted() async throws {
         let node = try await TestNode()
         node.startAgent()
-        _ = try await node.create("web", script: "touch /tmp/alive; sleep 1; rm /tmp/alive; exec sleep 1000", [
-            "livenessProbe": [
-                "exec": ["command": ["/bin/ls", "/tmp/alive"]], "initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 1,
-            ],
-        ])
+        _ = try await node.create(
+            "web", script: "touch /tmp/alive; sleep 1; rm /tmp/alive; exec sleep 1000",
+            [
+                "livenessProbe": [
+                    "exec": ["command": ["/bin/ls", "/tmp/alive"]], "initialDelaySeconds": 1, "periodSeconds": 1,
+                    "failureThreshold": 1,
+                ]
+            ])
         let pod = try await node.wait("web", "the restart") { $0.restartCount == 1 }
         #expect(pod.restartCount == 1)
-        let events = try await node.client.list(GroupResource(group: "", resource: "events"), namespace: "default", options: ListOptions())
+        let events = try await node.client.list(
+            GroupResource(group: "", resource: "events"), namespace: "default", options: ListOptions())
         #expect(events.items.contains { $0["reason"]?.stringValue == "Unhealthy" })
         try await node.end()
     }

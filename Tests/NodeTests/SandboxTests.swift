@@ -8,7 +8,10 @@ struct SandboxTests {
     static func sandbox(user: UInt32?) -> Sandbox {
         Sandbox(
             bubblewrap: "/usr/bin/bwrap",
-            root: [.init(name: "bin", link: "usr/bin"), .init(name: "etc"), .init(name: "home"), .init(name: "proc"), .init(name: "usr")],
+            root: [
+                .init(name: "bin", link: "usr/bin"), .init(name: "etc"), .init(name: "home"), .init(name: "proc"),
+                .init(name: "usr"),
+            ],
             hidden: ["/var/lib/espalier", "/tmp/data"],
             mounts: [.init(source: "/d/pods/u/hosts", path: "/etc/hosts", isReadOnly: true)], hostName: "web",
             shim: "/usr/bin/espalier-shim", user: user, workingDirectory: "/app")

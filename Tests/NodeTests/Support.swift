@@ -53,7 +53,8 @@ final class TestNode: Sendable {
         var logger = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = getenv("NODE_TEST_LOG") == nil ? .critical : .debug
         let made = NodeAgent(
-            configuration: configuration, client: client, clock: SystemClock(), random: SystemRandomSource(), logger: logger)
+            configuration: configuration, client: client, clock: SystemClock(), random: SystemRandomSource(),
+            logger: logger)
         agent.set((made, Task { await made.run() }))
     }
 
@@ -103,7 +104,8 @@ final class TestNode: Sendable {
     }
 
     func create(
-        _ name: String, script: String, restartPolicy: String = "Always", _ extra: JSONObject = [:]) async throws -> Document {
+        _ name: String, script: String, restartPolicy: String = "Always", _ extra: JSONObject = [:]
+    ) async throws -> Document {
         try await create(name, Self.spec(script, restartPolicy: restartPolicy, extra))
     }
 
@@ -111,7 +113,8 @@ final class TestNode: Sendable {
         var container: JSONObject = ["name": "main", "command": ["/bin/sh", "-c", .string(script)]]
         for member in extra.members { container[member.key] = member.value }
         return [
-            "runtimeClassName": "espalier-process", "restartPolicy": .string(restartPolicy), "terminationGracePeriodSeconds": 5,
+            "runtimeClassName": "espalier-process", "restartPolicy": .string(restartPolicy),
+            "terminationGracePeriodSeconds": 5,
             "containers": [.object(container)],
         ]
     }
@@ -120,7 +123,9 @@ final class TestNode: Sendable {
 
     /// Waits until the pod's document satisfies `condition`; fails with what it last was.
     @discardableResult
-    func wait(_ name: String, _ what: String, until condition: @escaping @Sendable (Document) -> Bool) async throws -> Document {
+    func wait(_ name: String, _ what: String, until condition: @escaping @Sendable (Document) -> Bool) async throws
+        -> Document
+    {
         try await follow(what) { document in
             guard let document, document.name == name, condition(document) else { return nil }
             return document
@@ -215,7 +220,8 @@ func names(_ folder: String) -> [String] {
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
-        names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        names.append(
+            withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
     return names.filter { $0 != "." && $0 != ".." }.sorted()
 }
@@ -233,7 +239,9 @@ func contents(_ path: String) -> String {
 extension Document {
     var container: JSON { status["containerStatuses"]?.arrayValue?.first ?? .null }
     var isReady: Bool {
-        status["conditions"]?.arrayValue?.contains { $0["type"]?.stringValue == "Ready" && $0["status"]?.stringValue == "True" } ?? false
+        status["conditions"]?.arrayValue?.contains {
+            $0["type"]?.stringValue == "Ready" && $0["status"]?.stringValue == "True"
+        } ?? false
     }
     var phase: String { status["phase"]?.stringValue ?? "" }
     var restartCount: Int64 { container["restartCount"]?.integerValue ?? -1 }
