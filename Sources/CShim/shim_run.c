@@ -219,7 +219,8 @@ int shim_run(const char *directory) {
     // Read before refusing: an answer beside unread words would be lost with the socket.
     int refused = specification_read(CONTROL, &shim.specification) == 0 ? 0 : EXIT_SPECIFICATION;
     if (!refused) refused = take_directory(directory);
-    if (!refused) shim.log = (struct log){.path = strdup(shim.specification.log), .limit = shim.specification.log_bytes};
+    if (!refused) shim.log.path = strdup(shim.specification.log);
+    shim.log.limit = shim.specification.log_bytes;
     if (!refused && log_open(&shim.log) != 0) refused = EXIT_SYSTEM;
     if (refused) {
         dprintf(CONTROL, "refused %d %d\n", refused, errno);

@@ -30,6 +30,11 @@ final class ScriptedServer: Sendable {
             .success(Identity(user: "test", groups: []))
         }
 
+        func refuse(_ error: APIError, _ head: HTTPRequestHead, response: ResponseWriter) {
+            let body = ByteBuffer(string: error.status.text())
+            response.send(HTTPResponseStatus(statusCode: error.code), ["Content-Type": "application/json"], body)
+        }
+
         func handle(_ request: APIServer.HTTPRequest, from identity: Identity, response: ResponseWriter) {
             let line = "\(request.method.rawValue) \(request.target)"
             asked.withLock { $0.append(line) }
