@@ -74,6 +74,11 @@ let package = Package(
             name: "GatewayTests", dependencies: ["Seams", "Documents", "Client", "Gateway", "espalier", logging] + nio,
             swiftSettings: settings),
         .testTarget(
+            name: "ControlLoopTests", dependencies: ["Seams", "Documents", "Client", "ControlLoop"], swiftSettings: settings),
+        .testTarget(
+            name: "ReconcilersTests", dependencies: ["Seams", "Documents", "Client", "ControlLoop", "Reconcilers"],
+            swiftSettings: settings),
+        .testTarget(
             name: "SimulationTests",
             dependencies: ["Seams", "Documents", "Store", "Client", "APIServer", "ControlLoop", "Reconcilers", "Simulation"],
             swiftSettings: settings),

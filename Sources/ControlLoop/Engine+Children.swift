@@ -78,9 +78,22 @@ extension Engine {
         statistics.childWrites += 1
         var options = WriteOptions(fieldManager: owner.name)
         options.force = true
-        let stored = try await client.apply(document, subresource: nil, options: options)
+        let stored = try await client.apply(
+            try await pinned(document, to: existing, child.key), subresource: nil, options: options)
         remembered[child.key] = (stored.uid, hash)
         ownWrites.expect(item, child.key, .version(stored.resourceVersion), cached: existing, now: now)
+    }
+
+    /// The document as a write that succeeds only on what the cache shows. A cache that is behind must neither bring back
+    /// what somebody has changed since, nor take over what was made since for a primary of the same name.
+    private func pinned(_ document: Document, to existing: Document?, _ key: ObjectKey) async throws(APIError) -> Document {
+        var document = document
+        if let existing {
+            document.metadata["resourceVersion"] = .string(existing.resourceVersion)
+            return document
+        }
+        do { _ = try await client.get(key) } catch where error.reason == .notFound { return document }
+        throw .conflict(key.resource, key.name, "it was made while the cache did not show it")
     }
 
     private mutating func create(
@@ -99,7 +112,7 @@ extension Engine {
                 document, options: WriteOptions(fieldManager: reconcilers[item.loop].owner.name))
         } catch where error.reason == .alreadyExists {
             // The cache is behind. Whether what stands there is ours is decided when it has caught up.
-            stored = try await client.get(child.key)
+            throw .conflict(child.key.resource, child.key.name, "it was made while the cache did not show it")
         }
         ownWrites.expect(item, child.key, .version(stored.resourceVersion), cached: nil, now: now)
     }
@@ -108,19 +121,22 @@ extension Engine {
     /// child are read again first: a decision about an older primary deletes nothing, and a child of the same name with
     /// another UID or another owner is left alone.
     mutating func deleteUnwanted(
-        _ outcome: Outcome, _ item: Item, _ primary: Document, _ children: [OwnedDocument], now: Instant
+        _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, _ children: [OwnedDocument], now: Instant
     ) async throws(APIError) {
         let wanted = Set(outcome.children.map(\.key))
         let unwanted = children.filter { !wanted.contains($0.key) && !$0.document.isBeingDeleted }
         if unwanted.isEmpty { return }
         let current = try await client.get(key(item))
-        if current.uid != primary.uid || current.generation != primary.generation {
+        if current.uid != primary.uid || current.resourceVersion != version {
             throw .conflict(key(item).resource, primary.name, "it changed while its children were being compared")
         }
         for child in unwanted {
             let fresh: Document
             do { fresh = try await client.get(child.key) } catch where error.reason == .notFound { continue }
             if fresh.uid != child.document.uid || fresh.controller?.uid != primary.uid || fresh.isBeingDeleted { continue }
+            if fresh.resourceVersion != child.document.resourceVersion {
+                throw .conflict(child.key.resource, child.key.name, "it changed while it was found not to be wanted")
+            }
             var details = metadata(item)
             details["child"] = "\(child.key)"
             logger.debug("delete", metadata: details)

@@ -32,10 +32,11 @@ extension Engine {
     ) async throws(APIError) {
         var final = outcome
         var refusals: [Refusal] = []
+        var version = primary.resourceVersion
         if !primary.isBeingDeleted {
-            try await writePrimary(outcome, item, primary, now: now)
+            version = try await writePrimary(outcome, item, primary, version, now: now)
             refusals = try await writeChildren(outcome, item, primary, now: now)
-            try await deleteUnwanted(outcome, item, primary, children, now: now)
+            try await deleteUnwanted(outcome, item, primary, version, children, now: now)
             if !refusals.isEmpty {
                 final = reconcilers[item.loop].decide(
                     primary, children: children, refusals: refusals, view: View(cache), now: now)
@@ -44,8 +45,8 @@ extension Engine {
         for event in final.events.prefix(ControlLoopLimits.eventsPerReconcile) {
             await write(event, about: primary, item, now: now)
         }
-        if let status = final.status { try await write(status: status, item, primary, now: now) }
-        if primary.isBeingDeleted { try await writePrimary(final, item, primary, now: now) }
+        if let status = final.status { version = try await write(status: status, item, primary, version, now: now) }
+        if primary.isBeingDeleted { _ = try await writePrimary(final, item, primary, version, now: now) }
         if final.isExpired, !primary.isBeingDeleted { try await delete(key(item), uid: primary.uid, item, now: now) }
         if let wakeAt = final.wakeAt { queue.add(item, at: wakeAt) }
         if refusals.isEmpty {
@@ -56,12 +57,13 @@ extension Engine {
         }
     }
 
-    /// The loop's own finalizers and annotations on the primary.
+    /// The loop's own finalizers and annotations on the primary. Takes and answers the primary's version: a write of
+    /// somebody else in between is a conflict, and the loop decides again.
     private mutating func writePrimary(
-        _ outcome: Outcome, _ item: Item, _ primary: Document, now: Instant
-    ) async throws(APIError) {
+        _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, now: Instant
+    ) async throws(APIError) -> String {
         let loop = reconcilers[item.loop]
-        var metadata: JSONObject = ["name": .string(primary.name)]
+        var metadata: JSONObject = ["name": .string(primary.name), "resourceVersion": .string(version)]
         if !primary.namespace.isEmpty { metadata["namespace"] = .string(primary.namespace) }
         if !outcome.annotations.isEmpty {
             let sorted = outcome.annotations.sorted { $0.key < $1.key }
@@ -72,13 +74,14 @@ extension Engine {
             "apiVersion": .string(primary.apiVersion), "kind": .string(primary.kind), "metadata": .object(metadata),
         ])
         let isNothingWanted = outcome.annotations.isEmpty && outcome.finalizers.isEmpty
-        if isNothingWanted, !hasApplied(loop.owner, primary) { return }
-        if Comparison.difference(wanted: wanted, live: primary, owner: loop.owner) == nil { return }
+        if isNothingWanted, !hasApplied(loop.owner, primary) { return version }
+        if Comparison.difference(wanted: wanted, live: primary, owner: loop.owner) == nil { return version }
         statistics.primaryWrites += 1
         var options = WriteOptions(fieldManager: loop.owner.name)
         options.force = true
         let stored = try await client.apply(wanted, subresource: nil, options: options)
         ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
+        return stored.resourceVersion
     }
 
     private func hasApplied(_ owner: FieldOwner, _ document: Document) -> Bool {
@@ -88,24 +91,27 @@ extension Engine {
         }
     }
 
-    private mutating func write(status: JSON, _ item: Item, _ primary: Document, now: Instant) async throws(APIError) {
+    private mutating func write(
+        status: JSON, _ item: Item, _ primary: Document, _ version: String, now: Instant
+    ) async throws(APIError) -> String {
         let owner = reconcilers[item.loop].owner
         var wanted = Document([
             "apiVersion": .string(primary.apiVersion), "kind": .string(primary.kind),
-            "metadata": ["name": .string(primary.name), "uid": .string(primary.uid)], "status": status,
+            "metadata": ["name": .string(primary.name), "resourceVersion": .string(version)], "status": status,
         ])
         if !primary.namespace.isEmpty { wanted.metadata["namespace"] = .string(primary.namespace) }
         guard let difference = Comparison.difference(wanted: wanted, live: primary, owner: owner, subresource: "status")
-        else { return }
-        if case .insideAtomic = difference, status == primary.status { return }
+        else { return version }
+        if case .insideAtomic = difference, status == primary.status { return version }
         statistics.statusWrites += 1
         var options = WriteOptions(fieldManager: owner.name)
         options.force = true
         do {
             let stored = try await client.apply(wanted, subresource: .status, options: options)
             ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
+            return stored.resourceVersion
         } catch where error.reason == .notFound {
-            return  // the primary went while we decided; its deletion is on the way to the cache
+            return version  // the primary went while we decided; its deletion is on the way to the cache
         }
     }
 }

@@ -1,5 +1,5 @@
 package import Client
-internal import Documents
+package import Documents
 package import Logging
 package import Seams
 
@@ -66,6 +66,9 @@ package struct Engine {
         return .worked
     }
 
+    /// Every kind some loop reads, in a fixed order.
+    package var watchedResources: [GroupResource] { Set(primaries.keys).union(interests.keys).sorted() }
+
     /// When something is due though nothing changes; `nil` where nothing is.
     package var nextTimer: Instant? { reconnectAt ?? queue.nextTimer }
 
@@ -101,8 +104,7 @@ package struct Engine {
 
     private mutating func connected() async throws(APIError) -> any WatchStream {
         if let stream { return stream }
-        let resources = Set(primaries.keys).union(interests.keys).sorted()
-        let opened = try await client.watch(resources, options: WatchOptions(visibility: .sequenced))
+        let opened = try await client.watch(watchedResources, options: WatchOptions(visibility: .sequenced))
         stream = opened
         return opened
     }

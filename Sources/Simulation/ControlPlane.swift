@@ -1,7 +1,7 @@
 package import APIServer
-internal import Client
+package import Client
 package import ControlLoop
-internal import Documents
+package import Documents
 internal import Logging
 internal import Reconcilers
 internal import Seams
@@ -26,6 +26,7 @@ package final class ControlPlane {
     private let keys: SealingKeys
     private let bundled: BundledDefinitions
     private var cursor: Cursor
+    private var stepsToPowerCut: Int?
     private static let directory = "/data"
 
     package init(seed: UInt64, bundled: BundledDefinitions) throws {
@@ -70,6 +71,16 @@ package final class ControlPlane {
         engine = Self.engine(loopClient)
     }
 
+    /// Kills the loops and starts them with a client of the test's choice.
+    package func restartLoops(with client: any Client) {
+        engine.disconnect()
+        loopClient = CrashingClient(client)
+        engine = Self.engine(loopClient)
+    }
+
+    /// The resources the loops watch.
+    package var watchedResources: [GroupResource] { engine.watchedResources }
+
     /// Cuts the power: what was not on disk is gone or not, as the seed decides, and everything starts again.
     package func cutPower() throws {
         engine.disconnect()
@@ -83,8 +94,15 @@ package final class ControlPlane {
         cursor = try store.watch(prefixes: [[]], after: store.sequencedRevision, visibility: .sequenced)
     }
 
+    /// Cuts the power after this many more steps.
+    package func powerCutIn(steps: Int) { stepsToPowerCut = steps }
+
     /// Lets one actor, drawn by the seed, do one thing. False when nobody has anything to do at this time.
     package func step() async throws -> Bool {
+        if let steps = stepsToPowerCut {
+            stepsToPowerCut = steps > 1 ? steps - 1 : nil
+            if steps <= 1 { try cutPower() }
+        }
         let first = random.next(below: 5)
         for offset in 0..<5 {
             let didWork = try await act((first + offset) % 5)

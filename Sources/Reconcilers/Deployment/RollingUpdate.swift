@@ -1,9 +1,13 @@
 /// The arithmetic of a Deployment's update: how many pods each ReplicaSet should have next. A pure value over counts.
-struct RollingUpdate: Sendable, Equatable {
+package struct RollingUpdate: Sendable, Equatable {
     /// One ReplicaSet as it stands.
-    struct Set: Sendable, Equatable {
-        var replicas: Int
-        var available: Int
+    package struct Set: Sendable, Equatable {
+        package var replicas: Int
+        package var available: Int
+        package init(replicas: Int, available: Int) {
+            self.replicas = replicas
+            self.available = available
+        }
     }
 
     let replicas: Int
@@ -13,8 +17,16 @@ struct RollingUpdate: Sendable, Equatable {
     /// Oldest first.
     var old: [Set]
 
+    package init(replicas: Int, surge: Int, unavailable: Int, new: Set, old: [Set]) {
+        self.replicas = replicas
+        self.surge = surge
+        self.unavailable = unavailable
+        self.new = new
+        self.old = old
+    }
+
     /// The next counts: the new ReplicaSet's, and those of the old ones in the same order.
-    func next() -> (new: Int, old: [Int]) {
+    package func next() -> (new: Int, old: [Int]) {
         let total = new.replicas + old.reduce(0) { $0 + $1.replicas }
         var grown = new.replicas
         if old.allSatisfy({ $0.replicas == 0 }) || new.replicas > replicas {

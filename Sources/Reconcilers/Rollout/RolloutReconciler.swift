@@ -33,6 +33,8 @@ package struct RolloutReconciler: Reconciler {
         let scene = RolloutScene(rollout, view: observed.view)
         var decision = RolloutDecision(recorded: rollout)
         let input = scene.input
+        // History: nothing about it changes any more.
+        if input.isSuperseded, rollout.isFinished { return Outcome() }
         let actions = decision.advance(rollout, input, now: now)
         var outcome = Outcome()
         outcome.wakeAt = decision.wakeAt
