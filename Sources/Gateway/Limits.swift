@@ -14,6 +14,8 @@ package enum GatewayLimits {
     package static let idleConnectionsPerEndpoint = 256
     /// Endpoints tried for one request before it fails.
     package static let connectAttempts = 4
+    /// Times a rule may have a request sent again.
+    package static let retries = 10
     /// A body chunk of up to this size is copied behind the head it came with, so that both are one write.
     package static let coalescedBodyBytes = 16 * 1024
 

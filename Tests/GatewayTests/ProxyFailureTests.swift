@@ -91,6 +91,26 @@ import Testing
         await server.stop()
     }
 
+    @Test func sendsAgainAsOftenAsTheRuleAllows() async throws {
+        let attempts = Counter()
+        let server = try await ScriptedServer.start { wire in
+            _ = try await wire.read(until: "\r\n\r\n")
+            attempts.add()
+            if attempts.value % 3 == 0 { try await wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
+            wire.close()
+        }
+        try await withProxy { proxy in
+            try await proxy.serve([server.endpoint]) { $0.rules[0].retries = 2 }
+            let wire = try await proxy.connect()
+            #expect(try await wire.get().body == "ok")
+            #expect(attempts.value == 3)
+            try await proxy.serve([server.endpoint]) { $0.rules[0].retries = 1 }
+            #expect(try await wire.get().head.hasPrefix("HTTP/1.1 502"))
+            #expect(attempts.value == 5)
+        }
+        await server.stop()
+    }
+
     @Test func answers502ToNoResponse() async throws {
         for answer in [
             "", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

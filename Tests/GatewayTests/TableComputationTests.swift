@@ -114,7 +114,10 @@ import Testing
     @Test(arguments: [
         ("{name: gone, port: 80}", "BackendNotFound", "Service n/gone does not exist"),
         ("{name: web, port: 81}", "BackendNotFound", "Service n/web has no port 81, only 80"),
-        ("{name: web, namespace: m, port: 80}", "RefNotPermitted", "Service m/web is in another namespace"),
+        (
+            "{name: web, namespace: m, port: 80}", "RefNotPermitted",
+            "no ReferenceGrant of namespace m opens Service web to namespace n"
+        ),
         ("{name: web, kind: Bucket, group: x, port: 80}", "InvalidKind", "kind Bucket is no Service"),
     ])
     func namesTheBackendThatIsNotThere(_ reference: String, _ reason: String, _ message: String) throws {
@@ -150,6 +153,42 @@ import Testing
         #expect(rule.rewrite == .replacePrefix(""))
         #expect(rule.requestTimeoutMilliseconds == 90_000 && rule.backendTimeoutMilliseconds == 250)
         #expect(rule.backends.map(\.weight) == [90, 10])
+    }
+
+    @Test(arguments: [
+        ("{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: \"n\"}", "{group: '', kind: Service}", true),
+        (
+            "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: \"n\"}",
+            "{group: '', kind: Service, name: web}", true
+        ),
+        (
+            "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: \"n\"}",
+            "{group: '', kind: Service, name: x}", false
+        ),
+        ("{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: o}", "{group: '', kind: Service}", false),
+        ("{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: \"n\"}", "{group: '', kind: Service}", false),
+        (
+            "{group: espalier.dev, kind: Route, namespace: \"n\"}",
+            "{group: espalier.dev, kind: Landscape, name: shop}", true
+        ),
+        (
+            "{group: espalier.dev, kind: Route, namespace: \"n\"}", "{group: espalier.dev, kind: Landscape, name: x}",
+            false
+        ),
+        ("{group: espalier.dev, kind: Route, namespace: \"n\"}", "{group: '', kind: Service}", false),
+    ])
+    func leadsToAnotherNamespaceWhereItIsGranted(_ from: String, _ to: String, _ isGranted: Bool) throws {
+        let grant = GrantDocument(
+            Self.document("{metadata: {name: g, namespace: m}, spec: {from: [\(from)], to: [\(to)]}}"))
+        let service = ServiceDocument(
+            Self.document(
+                "{metadata: {name: web, namespace: m, labels: {app.kubernetes.io/part-of: shop}}, spec: {ports: [{port: 80}]}}"
+            ))
+        let (table, verdicts) = RoutingTable.compute(
+            routes: [try Self.route("r", rules: "[{backendRefs: [{name: web, namespace: m, port: 80}]}]")],
+            services: [service], endpointSlices: [EndpointsDocument](), grants: [grant])
+        #expect((verdicts["uid-r"]?.unresolved == nil) == isGranted)
+        #expect(table.backends.map(\.isMissing) == [!isGranted])
     }
 
     @Test func readsOnlyRoutesOfThisGateway() {

@@ -147,7 +147,7 @@ package final class GatewayAgent: Sendable {
         while !Task.isCancelled {
             do {
                 let stream = try await client.watch(
-                    [GatewayPlan.httpRoutes, GatewayPlan.services, GatewayPlan.endpointSlices],
+                    GatewayPlan.watched,
                     options: WatchOptions(visibility: .durable))
                 defer { stream.cancel() }
                 feed.yield(.documents(try stream.poll(), isFirst: true))

@@ -10,7 +10,9 @@ package import Seams
 package struct GatewayPlan: Sendable {
     package static let httpRoutes = GroupResource(group: "gateway.networking.k8s.io", resource: "httproutes")
     package static let services = GroupResource(group: "", resource: "services")
+    package static let grants = GroupResource(group: "gateway.networking.k8s.io", resource: "referencegrants")
     package static let endpointSlices = GroupResource(group: "discovery.k8s.io", resource: "endpointslices")
+    package static let watched = [httpRoutes, services, endpointSlices, grants]
 
     /// A table with what it says about each route.
     private struct Computed: Sendable {
@@ -23,6 +25,7 @@ package struct GatewayPlan: Sendable {
     private var routes: [ObjectKey: RouteDocument] = [:]
     private var serviceDocuments: [ObjectKey: ServiceDocument] = [:]
     private var slices: [ObjectKey: EndpointsDocument] = [:]
+    private var grantDocuments: [ObjectKey: GrantDocument] = [:]
     /// The first events of a watch have been seen: what we know is everything there is.
     private var isComplete = false
     private var isDirty = false
@@ -44,11 +47,11 @@ package struct GatewayPlan: Sendable {
     /// Events of a watch. With `isFirst`, they are all the documents there are, and what is not among them has gone.
     package mutating func onEvents(_ events: [WatchEvent], isFirst: Bool) {
         if isFirst {
-            let old = (routes, serviceDocuments, slices)
-            (routes, serviceDocuments, slices) = ([:], [:], [:])
+            let old = (routes, serviceDocuments, slices, grantDocuments)
+            (routes, serviceDocuments, slices, grantDocuments) = ([:], [:], [:], [:])
             for event in events { take(event) }
             isDirty =
-                isDirty || !isComplete || old.1 != serviceDocuments || old.2 != slices
+                isDirty || !isComplete || old.1 != serviceDocuments || old.2 != slices || old.3 != grantDocuments
                 || old.0.mapValues(\.withoutStatus) != routes.mapValues(\.withoutStatus)
             isComplete = true
             unsettled = Set(routes.keys)
@@ -80,6 +83,9 @@ package struct GatewayPlan: Sendable {
         case Self.endpointSlices:
             let slice = isDeleted ? nil : EndpointsDocument(document)
             return slices.updateOrRemove(key, slice) != slice
+        case Self.grants:
+            let grant = isDeleted ? nil : GrantDocument(document)
+            return grantDocuments.updateOrRemove(key, grant) != grant
         default: return false
         }
     }
@@ -118,7 +124,8 @@ package struct GatewayPlan: Sendable {
         guard isLinked, isComplete, isDirty, underWay == nil else { return nil }
         isDirty = false
         let (table, verdicts) = RoutingTable.compute(
-            routes: routes.values, services: serviceDocuments.values, endpointSlices: slices.values)
+            routes: routes.values, services: serviceDocuments.values, endpointSlices: slices.values,
+            grants: grantDocuments.values)
         let computed = Computed(
             table: table, verdicts: verdicts,
             generations: Dictionary(

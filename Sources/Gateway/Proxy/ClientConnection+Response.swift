@@ -245,13 +245,20 @@ extension ClientConnection: UpstreamOwner {
     private func onUpstreamLost(_ exchange: Exchange) {
         if exchange.hasResponseStarted { return close() }
         let isUntouched = exchange.responseBuffer.readableBytes == 0 && exchange.requestBytes.readableBytes > 0
-        let wasReused = exchange.isOnReusedConnection
         let name = exchange.endpoint?.name ?? "the endpoint"
-        if wasReused, isUntouched, exchange.isIdempotent, !exchange.isBeyondReplay, !exchange.needsFreshConnection {
-            // The endpoint closed an idle connection just as the request was sent on it.
-            exchange.needsFreshConnection = true
-            detach(exchange, reusable: false)
-            return dispatch(exchange)
+        if isUntouched, exchange.isIdempotent, !exchange.isBeyondReplay {
+            if exchange.isOnReusedConnection, !exchange.needsFreshConnection {
+                // The endpoint closed an idle connection just as the request was sent on it.
+                exchange.needsFreshConnection = true
+                detach(exchange, reusable: false)
+                return dispatch(exchange)
+            }
+            if exchange.retriesLeft > 0 {
+                exchange.retriesLeft -= 1
+                if let endpoint = exchange.endpoint { exchange.failed.append(endpoint) }
+                detach(exchange, reusable: false)
+                return dispatch(exchange)
+            }
         }
         fail(502, "\(name) closed the connection before it had answered\n")
     }

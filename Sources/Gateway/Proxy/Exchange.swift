@@ -34,6 +34,7 @@ final class Exchange {
     var isOnReusedConnection = false
     var needsFreshConnection = false
     var failed: [Endpoint] = []
+    var retriesLeft: Int
     /// When the first connection attempt failed.
     var troubledSince: NIODeadline?
 
@@ -56,6 +57,7 @@ final class Exchange {
         self.keepsAlive = keepsAlive
         self.requestBytes = requestBytes
         request = BodyProgress(head.framing)
+        retriesLeft = rule.retries
         started = .now()
         deadline =
             rule.requestTimeoutMilliseconds > 0

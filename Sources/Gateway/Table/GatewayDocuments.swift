@@ -25,6 +25,7 @@ package struct RouteDocument: Sendable, Equatable {
         package var rewrite: RoutingTable.PathRewrite?
         package var requestTimeoutMilliseconds = 0
         package var backendTimeoutMilliseconds = 0
+        package var retries = 0
     }
 
     package var namespace: String
@@ -106,6 +107,7 @@ package struct RouteDocument: Sendable, Equatable {
         }
         rule.requestTimeoutMilliseconds = milliseconds(json["timeouts"]?["request"])
         rule.backendTimeoutMilliseconds = milliseconds(json["timeouts"]?["backendRequest"])
+        rule.retries = Int(min(max(0, json["retry"]?["attempts"]?.integerValue ?? 0), Int64(GatewayLimits.retries)))
         return rule
     }
 
@@ -158,10 +160,13 @@ package struct ServiceDocument: Sendable, Equatable {
     /// Empty for a headless Service, and before the address has been given.
     package var clusterIP: String
     package var ports: [Port]
+    /// The landscape it is part of; empty for none.
+    package var landscape: String
 
     package init(_ document: Document) {
         namespace = document.namespace
         name = document.name
+        landscape = document.labels["app.kubernetes.io/part-of"] ?? ""
         let address = document.spec["clusterIP"]?.stringValue ?? ""
         clusterIP = address == "None" ? "" : address
         ports = (document.spec["ports"]?.arrayValue ?? []).map { port in
@@ -197,6 +202,47 @@ package struct EndpointsDocument: Sendable, Equatable {
                 name: port["name"]?.stringValue ?? "", port: Int(port["port"]?.integerValue ?? 0),
                 isTCP: (port["protocol"]?.stringValue ?? "TCP") == "TCP")
         }
+    }
+}
+
+/// A ReferenceGrant as the gateway reads it: routes of other namespaces may lead to Services of this one. A grant to
+/// Routes for a Landscape counts too, for the Services that are part of the landscape: the HTTPRoutes are made from them.
+package struct GrantDocument: Sendable, Equatable {
+    /// Namespaces whose HTTPRoutes, or Routes, the grant is for.
+    private var httpRoutesFrom: [String] = []
+    private var routesFrom: [String] = []
+    /// Services and landscapes it opens; an empty name opens all.
+    private var services: [String] = []
+    private var landscapes: [String] = []
+    package var namespace: String
+    package var name: String
+
+    package init(_ document: Document) {
+        namespace = document.namespace
+        name = document.name
+        for from in document.spec["from"]?.arrayValue ?? [] {
+            let namespace = from["namespace"]?.stringValue ?? ""
+            switch (from["group"]?.stringValue, from["kind"]?.stringValue) {
+            case ("gateway.networking.k8s.io", "HTTPRoute"): httpRoutesFrom.append(namespace)
+            case ("espalier.dev", "Route"): routesFrom.append(namespace)
+            default: break
+            }
+        }
+        for to in document.spec["to"]?.arrayValue ?? [] {
+            let name = to["name"]?.stringValue ?? ""
+            switch (to["group"]?.stringValue ?? "", to["kind"]?.stringValue) {
+            case ("", "Service"): services.append(name)
+            case ("espalier.dev", "Landscape"): landscapes.append(name)
+            default: break
+            }
+        }
+    }
+
+    /// Whether routes of a namespace may lead to a Service of the grant's.
+    package func opens(service: String, landscape: String, to namespace: String) -> Bool {
+        if httpRoutesFrom.contains(namespace), services.contains(where: { $0.isEmpty || $0 == service }) { return true }
+        return !landscape.isEmpty && routesFrom.contains(namespace)
+            && landscapes.contains { $0.isEmpty || $0 == landscape }
     }
 }
 

@@ -109,6 +109,7 @@ extension RoutingTable.Rule {
         }
         if requestTimeoutMilliseconds > 0 { object["requestTimeout"] = .integer(Int64(requestTimeoutMilliseconds)) }
         if backendTimeoutMilliseconds > 0 { object["backendTimeout"] = .integer(Int64(backendTimeoutMilliseconds)) }
+        if retries > 0 { object["retries"] = .integer(Int64(retries)) }
         return .object(object)
     }
 
@@ -125,6 +126,7 @@ extension RoutingTable.Rule {
         if let text = json["replaceFull"]?.stringValue { rewrite = .replaceFull(text) }
         requestTimeoutMilliseconds = max(0, try RoutingTable.number(json, "requestTimeout", default: 0))
         backendTimeoutMilliseconds = max(0, try RoutingTable.number(json, "backendTimeout", default: 0))
+        retries = min(max(0, try RoutingTable.number(json, "retries", default: 0)), GatewayLimits.retries)
     }
 }
 

@@ -53,6 +53,8 @@ package struct RoutingTable: Sendable, Equatable {
         /// For the whole request, and for the endpoint's response head. Zero: the gateway's own limits.
         package var requestTimeoutMilliseconds = 0
         package var backendTimeoutMilliseconds = 0
+        /// How often a request that may be sent twice is sent again when an endpoint closes its connection unanswered.
+        package var retries = 0
 
         package init(name: String, backends: [WeightedBackend]) {
             self.name = name

@@ -28,9 +28,9 @@ extension RoutingTable {
     /// younger refused whole, because a route served in part is worse than one that says what is wrong.
     package static func compute(
         routes: some Sequence<RouteDocument>, services: some Sequence<ServiceDocument>,
-        endpointSlices: some Sequence<EndpointsDocument>
+        endpointSlices: some Sequence<EndpointsDocument>, grants: some Sequence<GrantDocument> = []
     ) -> (table: RoutingTable, verdicts: [String: RouteVerdict]) {
-        var computation = TableComputation(services: services, endpointSlices: endpointSlices)
+        var computation = TableComputation(services: services, endpointSlices: endpointSlices, grants: grants)
         let ordered = routes.sorted { left, right in
             (left.created, left.namespace, left.name) < (right.created, right.namespace, right.name)
         }
@@ -63,6 +63,7 @@ private struct TableComputation {
 
     private let services: [ServiceKey: ServiceDocument]
     private let slices: [ServiceKey: [EndpointsDocument]]
+    private let grants: [String: [GrantDocument]]
     private var backends: [RoutingTable.Backend] = []
     private var backendPositions: [String: Int] = [:]
     private var rules: [RoutingTable.Rule] = []
@@ -70,7 +71,11 @@ private struct TableComputation {
     private var claims: [Claim: String] = [:]
     private var verdicts: [String: RouteVerdict] = [:]
 
-    init(services: some Sequence<ServiceDocument>, endpointSlices: some Sequence<EndpointsDocument>) {
+    init(
+        services: some Sequence<ServiceDocument>, endpointSlices: some Sequence<EndpointsDocument>,
+        grants: some Sequence<GrantDocument>
+    ) {
+        self.grants = Dictionary(grouping: grants, by: \.namespace)
         self.services = Dictionary(
             services.map { (ServiceKey(namespace: $0.namespace, name: $0.name), $0) },
             uniquingKeysWith: { first, _ in first })
@@ -105,14 +110,16 @@ private struct TableComputation {
         var target = RoutingTable.Rule(
             name: "\(route.title)/\(index)",
             backends: rule.backends.map {
-                let isAllowed = $0.foreignKind == nil && $0.namespace == route.namespace
-                return RoutingTable.WeightedBackend(
-                    backend: backend(namespace: $0.namespace, name: $0.name, port: $0.port, isAllowed: isAllowed),
+                RoutingTable.WeightedBackend(
+                    backend: backend(
+                        namespace: $0.namespace, name: $0.name, port: $0.port,
+                        isAllowed: $0.foreignKind == nil && isPermitted($0, route)),
                     weight: $0.weight)
             })
         target.rewrite = rule.rewrite
         target.requestTimeoutMilliseconds = rule.requestTimeoutMilliseconds
         target.backendTimeoutMilliseconds = rule.backendTimeoutMilliseconds
+        target.retries = rule.retries
         rules.append(target)
         for match in rule.matches {
             let entry = RoutingTable.Match(
@@ -152,10 +159,11 @@ private struct TableComputation {
                 if let kind = backend.foreignKind {
                     return RouteVerdict.Problem(reason: "InvalidKind", message: "\(field): kind \(kind) is no Service")
                 }
-                if backend.namespace != route.namespace {
+                if !isPermitted(backend, route) {
                     return RouteVerdict.Problem(
                         reason: "RefNotPermitted",
-                        message: "\(field): Service \(backend.namespace)/\(backend.name) is in another namespace")
+                        message: "\(field): no ReferenceGrant of namespace \(backend.namespace) opens Service "
+                            + "\(backend.name) to namespace \(route.namespace)")
                 }
                 guard let service = services[ServiceKey(namespace: backend.namespace, name: backend.name)] else {
                     return RouteVerdict.Problem(
@@ -173,6 +181,14 @@ private struct TableComputation {
             }
         }
         return nil
+    }
+
+    private func isPermitted(_ backend: RouteDocument.Backend, _ route: RouteDocument) -> Bool {
+        if backend.namespace == route.namespace { return true }
+        let landscape = services[ServiceKey(namespace: backend.namespace, name: backend.name)]?.landscape ?? ""
+        return (grants[backend.namespace] ?? []).contains {
+            $0.opens(service: backend.name, landscape: landscape, to: route.namespace)
+        }
     }
 
     /// The position of a backend in the table; added when it is first named.
