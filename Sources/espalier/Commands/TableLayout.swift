@@ -30,7 +30,7 @@ struct TableLayout {
 
     private static func text(_ cell: JSON) -> String {
         switch cell {
-        case .null: "<none>"
+        case .null: ""
         case .string(let text): text.replacing("\n", with: "\\n")
         default: cell.text()
         }
