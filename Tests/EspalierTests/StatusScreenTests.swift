@@ -68,6 +68,33 @@ import Testing
             ])
     }
 
+    @Test func whatIsOnItsWayIsNotWrong() {
+        var moving = landscape(ready: false, message: "pausing at 10 percent until somebody promotes")
+        var conditions = moving.status["conditions"]?.arrayValue ?? []
+        conditions.append(["type": "Progressing", "status": "True", "reason": "Paused", "message": "waits"])
+        moving["status"]?["conditions"] = .array(conditions)
+        #expect(screen([moving]).problems.isEmpty)
+        #expect(screen([moving]).lines.first == "default/shop  on its way  http://shop.localhost:8080")
+        conditions.append([
+            "type": "Stalled", "status": "True", "reason": "Deadline", "message": "10 minutes have passed",
+        ])
+        moving["status"]?["conditions"] = .array(conditions)
+        #expect(screen([moving]).problems.map(\.why).contains("10 minutes have passed"))
+    }
+
+    @Test func readyDoesNotRepeatAnotherCondition() {
+        var lost = landscape(ready: false, message: "Secret nope does not exist")
+        let conditions = lost.status["conditions"]?.arrayValue ?? []
+        let other: JSON = [
+            "type": "ResolvedRefs", "status": "False", "reason": "RefNotFound", "message": "Secret nope does not exist",
+        ]
+        lost["status"]?["conditions"] = .array(conditions + [other])
+        #expect(
+            screen([lost]).problems == [
+                .init(what: "landscape default/shop: ResolvedRefs (RefNotFound)", why: "Secret nope does not exist")
+            ])
+    }
+
     @Test func withoutLandscapesItSaysHowToGetOne() {
         #expect(
             screen([]).lines == [

@@ -113,7 +113,9 @@ struct RolloutView {
             [condition("Stalled"), condition("Progressing")].compactMap { $0 }
             .first { $0["status"]?.stringValue == "True" } ?? ready
         let message = condition?["message"]?.stringValue ?? "not looked at yet"
-        return "\(document.name): \(from)\(to)\(place), \(weight) % of the traffic: \(message)"
+        // The first revision has all the traffic from the start: there is no share to tell.
+        let share = from.isEmpty ? "" : ", \(weight) % of the traffic"
+        return "\(document.name): \(from)\(to)\(place)\(share): \(message)"
     }
 
     /// The newest rollout of a landscape: attempts are counted in a label. Age and name decide between those without.

@@ -69,7 +69,10 @@ struct StatusScreen {
     private func section(_ landscape: Document) -> [String] {
         let status = landscape.status
         let isReady = Self.condition(landscape, "Ready")?["status"]?.stringValue == "True"
-        let mark = isReady ? Terminal.paint("ready", .green) : Terminal.paint("not ready", .red)
+        let mark =
+            isReady
+            ? Terminal.paint("ready", .green)
+            : Self.isOnItsWay(landscape) ? Terminal.paint("on its way", .yellow) : Terminal.paint("not ready", .red)
         let url = status["url"]?.stringValue.map { "  \($0)" } ?? ""
         var lines = ["\(landscape.namespace)/\(landscape.name)  \(mark)\(url)"]
         let active = status["revision"]?["active"]?.stringValue ?? "none"
@@ -114,12 +117,7 @@ struct StatusScreen {
         for document in landscapes
             + routes.filter({ route in landscapes.contains { Self.isPart(route, of: $0) } || landscapes.isEmpty })
         {
-            let failing = (document.status["conditions"]?.arrayValue ?? []).filter { condition in
-                let isTrue = condition["status"]?.stringValue == "True"
-                return condition["type"]?.stringValue == "Stalled"
-                    ? isTrue : condition["type"]?.stringValue != "Progressing" && !isTrue
-            }
-            for condition in failing {
+            for condition in Self.failing(document) {
                 let reason = condition["reason"]?.stringValue ?? ""
                 problems.append(
                     Problem(
@@ -129,17 +127,45 @@ struct StatusScreen {
                         why: condition["message"]?.stringValue ?? ""))
             }
         }
+        var explained: Set<String> = []
         for pod in pods where landscapes.contains(where: { Self.isPart(pod, of: $0) }) {
             if let why = Self.trouble(pod) {
                 problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why))
+                explained.insert(pod.uid)
             }
         }
         if problems.isEmpty { return [] }
-        return problems + warnings
+        return problems + warnings(except: explained)
     }
 
-    private var warnings: [Problem] {
+    /// The conditions that say something is wrong, not those that say it is on its way. Ready repeats what another
+    /// condition says better.
+    private static func failing(_ document: Document) -> [JSON] {
+        let all = document.status["conditions"]?.arrayValue ?? []
+        let failing = all.filter { condition in
+            let isTrue = condition["status"]?.stringValue == "True"
+            switch condition["type"]?.stringValue {
+            case "Stalled": return isTrue
+            case "Progressing": return false
+            case "Ready": return !isTrue && !isOnItsWay(document)
+            default: return !isTrue
+            }
+        }
+        return failing.filter { condition in
+            condition["type"]?.stringValue != "Ready"
+                || failing.count { $0["message"]?.stringValue == condition["message"]?.stringValue } == 1
+        }
+    }
+
+    /// Whether nothing is wrong but time: something moves, and nothing waits for somebody's help.
+    private static func isOnItsWay(_ document: Document) -> Bool {
+        condition(document, "Progressing")?["status"]?.stringValue == "True"
+            && condition(document, "Stalled")?["status"]?.stringValue != "True"
+    }
+
+    private func warnings(except explained: Set<String>) -> [Problem] {
         let recent = events.filter { event in
+            if explained.contains(event["involvedObject"]?["uid"]?.stringValue ?? "") { return false }
             guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else {
                 return false
             }
