@@ -66,7 +66,7 @@ struct BannedCallTests {
     }
 
     /// An exclamation mark right behind a name or a closing bracket, and not part of `!=` or of a type (`T!`).
-    private static func forcesUnwrap(_ line: Substring) -> Bool {
+    static func forcesUnwrap(_ line: Substring) -> Bool {
         let bytes = Array(line.utf8)
         return bytes.indices.dropFirst().contains { index in
             guard bytes[index] == UInt8(ascii: "!") else { return false }

@@ -17,6 +17,11 @@ struct CodeText {
     }
 
     private func isNext(_ text: String) -> Bool {
+        guard position < source.count, source[position] == text.utf8.first else { return false }
+        return isWholeNext(text)
+    }
+
+    private func isWholeNext(_ text: String) -> Bool {
         position + text.utf8.count <= source.count
             && source[position..<position + text.utf8.count].elementsEqual(text.utf8)
     }

@@ -39,7 +39,7 @@ struct DocumentationTests {
     }
 
     /// A type at the top of a file. Types inside others share the story of the outer one.
-    private static func declaresType(_ line: Substring) -> Bool {
+    static func declaresType(_ line: Substring) -> Bool {
         let words = line.split(whereSeparator: { " :<{".contains($0) })
         guard let first = words.first, line.first != " ", first != "private", first != "fileprivate" else {
             return false

@@ -81,7 +81,7 @@ struct ImportTests {
         }
     }
 
-    private static func importedModule(_ line: Substring) -> String? {
+    static func importedModule(_ line: Substring) -> String? {
         let words = line.split(separator: " ")
         guard let position = words.firstIndex(of: "import"), position <= 2, position + 1 < words.count,
             words[..<position].allSatisfy({

@@ -1,23 +1,28 @@
 import Glibc
 
 /// A file of the repository.
-struct SourceFile {
+struct SourceFile: Sendable {
     /// From the root of the repository: `Sources/Store/Store.swift`.
     let path: String
     let bytes: [UInt8]
+    let lines: [Substring]
+    /// The lines with the insides of comments and strings blanked, for rules about code. Swift files have them alone.
+    let codeLines: [Substring]
+
+    init(path: String, bytes: [UInt8]) {
+        func lines(_ bytes: [UInt8]) -> [Substring] {
+            String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        }
+        self.path = path
+        self.bytes = bytes
+        self.lines = lines(bytes)
+        codeLines = path.hasSuffix(".swift") ? lines(CodeText.blanked(bytes)) : []
+    }
 
     /// `Store` for `Sources/Store/Store.swift`.
     var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
     var name: String { path.split(separator: "/").last.map(String.init) ?? "" }
     var isOurs: Bool { path.hasPrefix("Sources/") }
-    var lines: [Substring] {
-        String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-    }
-    /// The lines with the insides of comments and strings blanked, for rules about code.
-    var codeLines: [Substring] {
-        String(decoding: CodeText.blanked(bytes), as: UTF8.self).split(
-            separator: "\n", omittingEmptySubsequences: false)
-    }
 }
 
 /// The repository these tests were built from.
