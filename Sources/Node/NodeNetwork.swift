@@ -89,7 +89,9 @@ package struct NodeNetwork: Sendable {
         let lock = open("/run/lock/espalier-network", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         defer { if lock >= 0 { close(lock) } }
         // Only for the moments of choosing; a server that hangs here must not keep others from starting.
-        for _ in 0..<200 where lock >= 0 && espalier_try_lock(lock) == 0 { usleep(5000) }
+        for _ in 0..<200 where lock >= 0 && espalier_try_lock(lock) == 0 {
+            try? await SystemClock().sleep(for: .milliseconds(5))
+        }
         let taken = try await takenSlots(except: "esp\(instance)", tool: tool, spawner)
         let before = StateFiles.text(record).flatMap { Int($0.filter(\.isNumber)) }
         let first = before ?? Int(hash(dataDirectory) >> 24 & 0xFF)
