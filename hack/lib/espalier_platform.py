@@ -34,6 +34,7 @@ class Platform:
         self.directory = directory or tempfile.mkdtemp(prefix="espalier-")
         self.arguments = list(arguments)
         self.server = None
+        self.prefix = []    # what runs the server, such as strace with its options
 
     def start(self, timeout=30, listen="127.0.0.1:0", gateway="127.0.0.1:0"):
         """Starts the server and returns the seconds until /readyz answered."""
@@ -42,7 +43,7 @@ class Platform:
         before = os.stat(kubeconfig).st_mtime_ns if os.path.exists(kubeconfig) else 0
         began = time.monotonic()
         self.server = subprocess.Popen(
-            [self.binary, "serve", "--data-dir", self.directory, "--listen", listen, "--gateway-listen", gateway, *self.arguments],
+            [*self.prefix, self.binary, "serve", "--data-dir", self.directory, "--listen", listen, "--gateway-listen", gateway, *self.arguments],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         while time.monotonic() - began < timeout:
             if self.server.poll() is not None:
