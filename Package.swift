@@ -69,6 +69,7 @@ let package = Package(
         .testTarget(
             name: "APIServerTests", dependencies: ["Seams", "Documents", "Client", "Store", "APIServer", "Simulation"],
             swiftSettings: settings),
+        .testTarget(name: "EndToEndTests", dependencies: ["Documents", "espalier"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Client", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(
             name: "GatewayTests", dependencies: ["Seams", "Documents", "Client", "Gateway", "espalier", logging] + nio,

@@ -22,21 +22,8 @@ extension APIPipeline {
         case WellKnown.services: try prepareService(&document, old: nil, &reserved)
         case WellKnown.secrets: Self.mergeStringData(&document)
         case WellKnown.customResourceDefinitions: document = CustomResources.defaulted(document)
-        case WellKnown.events: try Self.checkEvent(document)
         default: break
         }
-    }
-
-    /// An event lies in the namespace of what it is about; in `default` where that has none.
-    private static func checkEvent(_ event: Document) throws(APIError) {
-        let involved = event["involvedObject"]?["namespace"]?.stringValue ?? ""
-        if involved == event.namespace || (involved.isEmpty && event.namespace == "default") { return }
-        let message = involved.isEmpty
-            ? "Invalid value: \"\(event.namespace)\": does not match involvedObject.namespace"
-            : "Invalid value: \"\(involved)\": does not match event.namespace"
-        throw .invalid(
-            GroupVersionKind(group: "", version: "v1", kind: "Event"), event.name,
-            [APIError.Cause(reason: "FieldValueInvalid", message: message, field: "involvedObject.namespace")])
     }
 
     func prepareForUpdate(_ document: inout Document, old: Document, _ resource: ServedResource) throws(APIError) {

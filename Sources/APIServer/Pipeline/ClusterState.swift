@@ -132,9 +132,7 @@ struct OwnershipGraph {
     var allTasks: [TidyTask] {
         var tasks: [TidyTask] = []
         for (uid, node) in nodes.sorted(by: { $0.value.key < $1.value.key }) {
-            if node.owners.contains(where: { nodes[$0.uid] == nil || nodes[$0.uid]?.waitsForDependents == true }) {
-                tasks.append(.examine(uid))
-            }
+            if node.owners.contains(where: { !isSolid($0.uid, for: node.key) }) { tasks.append(.examine(uid)) }
             if node.waitsForDependents { tasks.append(.finishForeground(uid)) }
         }
         return tasks
@@ -154,9 +152,7 @@ struct OwnershipGraph {
         nodes[uid] = Node(key: key, owners: owners, waitsForDependents: waits)
         var tasks: [TidyTask] = []
         let isChanged = !(before?.owners ?? []).elementsEqual(owners) { $0.uid == $1.uid && $0.blocks == $1.blocks }
-        if isChanged, owners.contains(where: { nodes[$0.uid] == nil || nodes[$0.uid]?.waitsForDependents == true }) {
-            tasks.append(.examine(uid))
-        }
+        if isChanged, owners.contains(where: { !isSolid($0.uid, for: key) }) { tasks.append(.examine(uid)) }
         if isChanged {
             for owner in before?.owners ?? [] where nodes[owner.uid]?.waitsForDependents == true {
                 tasks.append(.finishForeground(owner.uid))
@@ -168,6 +164,12 @@ struct OwnershipGraph {
         }
         if finalizers.contains(Self.orphanFinalizer) { tasks.append(.orphan(uid)) }
         return tasks
+    }
+
+    /// Whether an owner is there, is near enough to own the dependent, and is not on its way out.
+    private func isSolid(_ owner: String, for dependent: ObjectKey) -> Bool {
+        guard let node = nodes[owner], !node.waitsForDependents else { return false }
+        return node.key.namespace.isEmpty || node.key.namespace == dependent.namespace
     }
 
     private mutating func remove(_ uid: String) -> [TidyTask] {

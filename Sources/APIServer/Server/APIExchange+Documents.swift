@@ -61,7 +61,9 @@ extension APIExchange {
             var bytes: [UInt8] = [0x0a, 3] + Array("2.0".utf8)
             let info = [0x0a, 10] + Array("Kubernetes".utf8) + [0x12, 7] + Array("v1.32.0".utf8)
             bytes += [0x12, UInt8(info.count)] + info + [0x42, 0]
-            return response.send(.ok, headers(protobuf), ByteBuffer(bytes: bytes))
+            // As upstream answers: clients cannot read a media type with an @ in it.
+            let type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+            return response.send(.ok, headers(type), ByteBuffer(bytes: bytes))
         }
         answer(.ok, [
             "swagger": "2.0", "info": ["title": "Kubernetes", "version": "v1.32.0"], "paths": [:], "definitions": [:],
