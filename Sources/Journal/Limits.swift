@@ -9,7 +9,7 @@ package enum JournalLimits {
 /// How the log is laid out; the defaults are those of the server.
 package struct JournalConfiguration: Sendable {
     /// A segment that has reached this size is followed by a new one.
-    package var segmentBytes = 16 * 1024 * 1024
+    package var segmentBytes = 8 * 1024 * 1024
     /// The file grows by zeros this far ahead, so that most syncs change no file size.
     package var growthBytes = 256 * 1024
 

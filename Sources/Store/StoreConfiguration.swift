@@ -12,13 +12,13 @@ package struct StoreConfiguration: Sendable {
     package var committing: Committing = .thread
     /// History older than this is compacted.
     package var historyAge: Duration = .seconds(300)
-    package var historyRevisions = 100_000
+    package var historyRevisions = 50_000
     /// Bytes that only history keeps alive.
-    package var historyBytes = 64 * 1024 * 1024
+    package var historyBytes = 32 * 1024 * 1024
 
     package var journal = JournalConfiguration()
     /// Whole segments of forgotten history that call for a new state file, after which they are deleted.
-    package var segmentsPerState = 4
+    package var segmentsPerState = 3
 
     package init() {}
 }
