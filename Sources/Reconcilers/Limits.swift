@@ -14,6 +14,8 @@ package enum ReconcilerLimits {
     package static let progressDeadline: Duration = .seconds(600)
     /// How long the previous revision stays warm, unless the landscape says otherwise.
     package static let keepPrevious: Duration = .seconds(600)
+    /// How long a pod without a readiness probe must have run to count as available.
+    package static let unprobedReadySeconds: Int64 = 2
     /// How long a failed pod stays before it is replaced, so that a pod that fails at once does not fail a thousand times.
     package static let failedPodRest: Duration = .seconds(10)
 }

@@ -26,11 +26,11 @@ import Testing
 
     @Test func columnsOfPriorityAreForWideOutput() {
         var layout = TableLayout(isWide: false, showsNamespace: false)
-        #expect(layout.text(of: table(["shop"])).lines() == ["NAME   READY   URL", "shop   2       <none>"])
+        #expect(layout.text(of: table(["shop"])).lines() == ["NAME   READY   URL", "shop   2"])
         layout = TableLayout(isWide: true, showsNamespace: true)
         #expect(
             layout.text(of: table(["shop"])).lines() == [
-                "NAMESPACE   NAME   READY   URL      NOTE", "team-a      shop   2       <none>   two\\nlines",
+                "NAMESPACE   NAME   READY   URL   NOTE", "team-a      shop   2             two\\nlines",
             ])
     }
 
@@ -38,7 +38,7 @@ import Testing
         var layout = TableLayout(isWide: false, showsNamespace: false)
         let widths = layout.text(of: table(["long-name"])).widths()
         let later = layout.text(of: table(["b"], columns: false))
-        #expect(later.lines(withHeader: false, minimumWidths: widths) == ["b           2       <none>"])
+        #expect(later.lines(withHeader: false, minimumWidths: widths) == ["b           2"])
     }
 
     @Test func namesSayTheirKindWhereThereAreSeveral() {

@@ -46,6 +46,12 @@ extension LandscapePass {
             "replicas": .integer(Int64(replicas(service, of: revision))), "revisionHistoryLimit": 2,
             "selector": ["matchLabels": JSON(labels)], "template": service.template,
         ]
+        let container = service.template["spec"]?["containers"]?.arrayValue?.first
+        if container?["readinessProbe"] == nil {
+            // Without a probe a process is ready as soon as it runs, also in the moment before it crashes again. It
+            // must not be promoted for that.
+            document["spec"]?["minReadySeconds"] = .integer(ReconcilerLimits.unprobedReadySeconds)
+        }
         result.children.append(
             .apply(Kinds.deployment.resource, document, because: "\(revision.name) runs \(service.name) \(service.hash)"))
     }
