@@ -57,7 +57,7 @@ package final class ControlPlane {
     private static func engine(_ client: any Client) -> Engine {
         let settings = LoopSettings(secretKey: Array(repeating: 7, count: 32), publicPort: 8080)
         return Engine(
-            client: client, reconcilers: Loops.reconcilers(settings),
+            client: client, reconcilers: Loops.reconcilers(settings).map(\.twice),
             logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     }
 

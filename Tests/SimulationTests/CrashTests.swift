@@ -4,13 +4,13 @@ import Simulation
 import Testing
 
 /// Killed before and after every write of every scenario, the loops reach the same end. `CRASH_STRIDE=1` visits every
-/// write; without it one in 29 is visited, starting at one that `SEED` chooses.
+/// write; without it one in 61 is visited, starting at one that `SEED` chooses.
 @Suite(.serialized) struct CrashTests {
     private static func environment(_ name: String) -> Int? { getenv(name).flatMap { Int(String(cString: $0)) } }
 
     @Test(arguments: Scenario.all) func loopsKilledAtAnyWriteReachTheSameEnd(_ scenario: Scenario) async throws {
         let seed = UInt64(Self.environment("SEED") ?? 1)
-        let stride = Self.environment("CRASH_STRIDE") ?? 29
+        let stride = Self.environment("CRASH_STRIDE") ?? 61
         let reference = try await World(seed: seed)
         try await scenario.play(reference)
         let writes = reference.plane.loopClient.writes
@@ -28,7 +28,7 @@ import Testing
                 #expect(Lines.difference(wanted, found).isEmpty, "seed \(seed), \(point) of \(writes.count): \(writes[number - 1])")
             }
         }
-        if stride < 29 { print("\(scenario): \(writes.count) writes, \(points) crashes (seed \(seed))") }
+        if stride < 61 { print("\(scenario): \(writes.count) writes, \(points) crashes (seed \(seed))") }
     }
 
     @Test(arguments: Scenario.all) func powerCutAtAnyTimeLosesNothing(_ scenario: Scenario) async throws {

@@ -1,0 +1,194 @@
+import APIServer
+import Client
+import ControlLoop
+import Documents
+import Reconcilers
+import Simulation
+import Testing
+
+/// What a rollout does when things do not go as hoped.
+struct RolloutScenarioTests {
+    private func canary(_ steps: JSON) -> JSON {
+        ["strategy": "Canary", "steps": steps, "analysis": [["name": "errors", "errorRate": ["maxPercent": "1"]]]]
+    }
+
+    private func paused(_ steps: JSON = [["setWeight": 20], ["pause": [:]]]) async throws -> World {
+        let world = try await World()
+        try await world.firstDeployment()
+        try await world.applyShop(version: "2", rollout: canary(steps))
+        try await world.pass(30)
+        return world
+    }
+
+    @Test func trafficLeavesARevisionOfWhichNothingIsUp() async throws {
+        let world = try await paused()
+        #expect(try await world.weights() == [80, 20])
+        world.plane.node.fate = { $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2" ? .neverReady : .ready }
+        let pod = try #require(
+            try await world.list(Kinds.pod).first { $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2" })
+        try await world.setReady(pod, false)
+        try await world.pass(5)
+        #expect(try await world.weights() == [100, 0])
+        world.plane.node.fate = { _ in .ready }
+        try await world.setReady(pod, true)
+        try await world.pass(5)
+        #expect(try await world.weights() == [80, 20])
+    }
+
+    @Test func weightWaitsForTheGateway() async throws {
+        let world = try await World()
+        try await world.firstDeployment()
+        world.plane.gateway.confirms = false
+        try await world.applyShop(version: "2")
+        try await world.pass(60)
+        let rollout = try await world.get(Kinds.rollout, "shop-2")
+        #expect(rollout.status.integer("step") == 0 && rollout.status.integer("weight") == 0)
+        #expect(rollout.condition("Progressing")?.text("message") == "waiting for the gateway to confirm 10 percent")
+        world.plane.gateway.confirms = true
+        try await world.pass(5)
+        #expect(try await world.get(Kinds.rollout, "shop-2").status.integer("step") == 1)
+    }
+
+    @Test func analysisWithoutMeasurementWaitsForADecision() async throws {
+        let world = try await paused([["setWeight": 20], ["analysis": ["duration": "1m"]], ["setWeight": 60], ["pause": [:]]])
+        try await world.pass(600)
+        let rollout = try await world.get(Kinds.rollout, "shop-2")
+        #expect(rollout.condition("Stalled")?.text("reason") == "NoAnalysis")
+        #expect(try await world.weights() == [80, 20])
+        try await world.decide("shop-2", "Promote")
+        try await world.pass(5)
+        #expect(try await world.weights() == [40, 60])
+        // A Promote counts once: it does not end the next pause as well.
+        try await world.pass(60)
+        #expect(try await world.weights() == [40, 60])
+    }
+
+    @Test func pauseHoldsAndItsTimeDoesNotCount() async throws {
+        let world = try await paused([["setWeight": 20], ["pause": ["duration": "2m"]], ["setWeight": 60], ["pause": [:]]])
+        try await world.decide("shop-2", "Pause")
+        try await world.pass(3600)
+        #expect(try await world.weights() == [80, 20])
+        try await world.decide("shop-2", "Continue")
+        try await world.pass(60)
+        #expect(try await world.weights() == [80, 20])
+        try await world.pass(60)
+        #expect(try await world.weights() == [40, 60])
+    }
+
+    @Test func abortAfterTheOldRevisionWentBringsItBackFirst() async throws {
+        let world = try await World()
+        try await world.firstDeployment()
+        try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "keepPrevious": "10s"])
+        try await world.pass(60)
+        #expect(try await world.list(Kinds.pod).count == 2)
+        world.plane.node.startTime = .seconds(5)
+        try await world.decide("shop-2", "Abort")
+        try await world.pass(3)
+        #expect(try await world.active() == "shop-2")
+        #expect(try await world.weights() == [100, 0])
+        try await world.pass(10)
+        #expect(try await world.active() == "shop-1")
+        #expect(try await world.condition(Kinds.rollout, "shop-2", "Ready") == "False Aborted")
+    }
+}
+
+/// What a Route does with weights people write, and with backends that are not there.
+struct RouteScenarioTests {
+    @Test func weightsArePutInForceAndConfirmed() async throws {
+        let world = try await World()
+        try await Scenario.all[10].play(world)
+        #expect(try await world.weights("front") == [10, 90])
+        let route = try await world.get(Kinds.route, "front")
+        #expect(
+            route.status["traffic"] == [
+                ["backend": "blue", "weight": 10, "acknowledged": 10], ["backend": "green", "weight": 90, "acknowledged": 90],
+            ])
+        #expect(route.isTrue("Ready"))
+    }
+
+    @Test func missingBackendLeavesTheLastGoodStateInForce() async throws {
+        let world = try await World()
+        try await Scenario.all[10].play(world)
+        _ = try await world.plane.client.patch(
+            ObjectKey(Kinds.route.resource, namespace: World.namespace, name: "front"),
+            .json([["op": "replace", "path": "/spec/rules/0/backends/0/service", "value": "nope"]]), subresource: nil,
+            options: WriteOptions(fieldManager: "kubectl"))
+        try await world.pass(5)
+        #expect(try await world.weights("front") == [10, 90])
+        let route = try await world.get(Kinds.route, "front")
+        #expect(route.condition("ResolvedRefs")?.text("message") == "backend blue: landscape blue has no service nope with ports")
+        #expect(!route.isTrue("Ready"))
+    }
+}
+
+/// Deployments people write themselves.
+struct DeploymentScenarioTests {
+    private func deployment(_ command: String, replicas: Int = 4) -> JSON {
+        [
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "plain", "namespace": .string(World.namespace)],
+            "spec": [
+                "replicas": .integer(Int64(replicas)), "selector": ["matchLabels": ["app": "plain"]],
+                "template": [
+                    "metadata": ["labels": ["app": "plain"]], "spec": ["containers": [["name": "main", "image": "registry.example/main", "command": [.string(command)]]]],
+                ],
+            ],
+        ]
+    }
+
+    @Test func changeRollsAndBadOneStops() async throws {
+        let world = try await World()
+        try await world.apply(deployment("one"))
+        try await world.pass(10)
+        #expect(try await world.get(Kinds.deployment, "plain").status.integer("availableReplicas") == 4)
+        try await world.apply(deployment("two"))
+        for _ in 0..<20 {
+            try await world.plane.run(for: .milliseconds(250))
+            let pods = try await world.list(Kinds.pod).filter { !$0.isBeingDeleted }
+            #expect(pods.count <= 5 && pods.filter { $0.isTrue("Ready") }.count >= 3)
+        }
+        try await world.pass(10)
+        var stored = try await world.get(Kinds.deployment, "plain")
+        #expect(stored.status.integer("updatedReplicas") == 4 && stored.status.integer("replicas") == 4)
+        #expect(stored.annotations[Label.deploymentRevision] == "2")
+        try await world.apply(deployment("never-ready"))
+        try await world.pass(700)
+        stored = try await world.get(Kinds.deployment, "plain")
+        #expect(stored.status.integer("availableReplicas") == 3)
+        #expect(stored.condition("Progressing")?.text("reason") == "ProgressDeadlineExceeded")
+    }
+
+    @Test func podsThatFailAreReplacedAfterARest() async throws {
+        let world = try await World()
+        world.plane.node.fate = { _ in .fails }
+        try await world.apply(deployment("one", replicas: 2))
+        try await world.pass(60)
+        #expect(try await world.list(Kinds.pod).count == 2)
+        world.plane.node.fate = { _ in .ready }
+        try await world.pass(30)
+        #expect(try await world.get(Kinds.deployment, "plain").status.integer("availableReplicas") == 2)
+        #expect(try await world.list(Kinds.pod).count == 2)
+    }
+
+    @Test func deletedPodIsMadeAgain() async throws {
+        let world = try await World()
+        try await world.apply(deployment("one", replicas: 2))
+        try await world.pass(10)
+        let pod = try #require(try await world.list(Kinds.pod).first)
+        try await world.plane.client.delete(
+            ObjectKey(Kinds.pod.resource, namespace: World.namespace, name: pod.name), options: DeleteOptions())
+        try await world.pass(10)
+        let pods = try await world.list(Kinds.pod)
+        #expect(pods.count == 2 && !pods.contains { $0.uid == pod.uid })
+    }
+}
+
+extension World {
+    /// Reports a pod ready or not, as its node would.
+    func setReady(_ pod: Document, _ isReady: Bool) async throws {
+        let now = plane.clock.now().rfc3339
+        _ = try await plane.client.patch(
+            ObjectKey(Kinds.pod.resource, namespace: pod.namespace, name: pod.name),
+            .merge(["status": ["conditions": [["type": "Ready", "status": isReady ? "True" : "False", "lastTransitionTime": .string(now)]]]]),
+            subresource: .status, options: WriteOptions(fieldManager: "espalier-node"))
+    }
+}
