@@ -14,13 +14,17 @@ package enum Comparison {
     }
 
     /// Fields that name the document and are no part of an apply.
-    private static let identity = ["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"]
+    private static let identity = [
+        "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields",
+    ]
 
     /// The difference between `wanted` and `live`; `nil` where there is none.
     package static func difference(
         wanted: Document, live: Document, owner: FieldOwner, subresource: String = ""
     ) -> Difference? {
-        guard let fields = ownedFields(live, owner, subresource) else { return .field("not applied by \(owner.name) yet") }
+        guard let fields = ownedFields(live, owner, subresource) else {
+            return .field("not applied by \(owner.name) yet")
+        }
         var wanted = wanted.json
         wanted["apiVersion"] = nil
         wanted["kind"] = nil
@@ -81,7 +85,8 @@ package enum Comparison {
         for entry in owned {
             guard entry.key.hasPrefix("k:"), let keys = keys(entry.key) else { return .field(path) }
             let here = "\(path)[\(keys.members.map { "\($0.key)=\($0.value.text())" }.joined(separator: ","))]"
-            guard let wish = wanted.first(where: { hasKeys($0, keys) }), let value = live.first(where: { hasKeys($0, keys) })
+            guard let wish = wanted.first(where: { hasKeys($0, keys) }),
+                let value = live.first(where: { hasKeys($0, keys) })
             else { return .field(here) }
             switch compare(wish, value, entry.value, here) {
             case .field(let at): return .field(at)
@@ -96,7 +101,8 @@ package enum Comparison {
         _ wanted: [JSON], _ live: [JSON], _ owned: [JSONObject.Member], _ path: String
     ) -> Difference? {
         if owned.count != wanted.count || !wanted.allSatisfy(live.contains) { return .field(path) }
-        let values = owned.compactMap { try? JSONParser.parse(Array($0.key.dropFirst(2).utf8)) }  // else: seen as different
+        // Else: seen as different.
+        let values = owned.compactMap { try? JSONParser.parse(Array($0.key.dropFirst(2).utf8)) }
         return wanted.allSatisfy(values.contains) ? nil : .field(path)
     }
 

@@ -20,7 +20,7 @@ extension Engine {
                 case .create(let document):
                     try await create(child, owned(document, owner), item, primary, now: now)
                 }
-            } catch where [.invalid, .forbidden, .badRequest, .alreadyExists].contains(error.reason) {
+            } catch  where [.invalid, .forbidden, .badRequest, .alreadyExists].contains(error.reason) {
                 refusals.append(Refusal(key: child.key, message: error.message))
                 var details = metadata(item)
                 details["child"] = "\(child.key)"
@@ -47,7 +47,8 @@ extension Engine {
                 message: "\(child.key) exists and is not part of \(primary.kind) \(primary.name): rename or delete it")
         }
         if controller.uid == primary.uid { return true }
-        if controller.kind == primary.kind, controller.name == primary.name { return false }  // of an earlier incarnation
+        // Of an earlier incarnation.
+        if controller.kind == primary.kind, controller.name == primary.name { return false }
         throw APIError(
             code: 409, reason: .alreadyExists,
             message: "\(child.key) exists and is part of \(controller.kind) \(controller.name): rename one of the two")
@@ -86,13 +87,15 @@ extension Engine {
 
     /// The document as a write that succeeds only on what the cache shows. A cache that is behind must neither bring back
     /// what somebody has changed since, nor take over what was made since for a primary of the same name.
-    private func pinned(_ document: Document, to existing: Document?, _ key: ObjectKey) async throws(APIError) -> Document {
+    private func pinned(_ document: Document, to existing: Document?, _ key: ObjectKey) async throws(APIError)
+        -> Document
+    {
         var document = document
         if let existing {
             document.metadata["resourceVersion"] = .string(existing.resourceVersion)
             return document
         }
-        do { _ = try await client.get(key) } catch where error.reason == .notFound { return document }
+        do { _ = try await client.get(key) } catch  where error.reason == .notFound { return document }
         throw .conflict(key.resource, key.name, "it was made while the cache did not show it")
     }
 
@@ -110,7 +113,7 @@ extension Engine {
         do {
             stored = try await client.create(
                 document, options: WriteOptions(fieldManager: reconcilers[item.loop].owner.name))
-        } catch where error.reason == .alreadyExists {
+        } catch  where error.reason == .alreadyExists {
             // The cache is behind. Whether what stands there is ours is decided when it has caught up.
             throw .conflict(child.key.resource, child.key.name, "it was made while the cache did not show it")
         }
@@ -121,7 +124,8 @@ extension Engine {
     /// child are read again first: a decision about an older primary deletes nothing, and a child of the same name with
     /// another UID or another owner is left alone.
     mutating func deleteUnwanted(
-        _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, _ children: [OwnedDocument], now: Instant
+        _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, _ children: [OwnedDocument],
+        now: Instant
     ) async throws(APIError) {
         let wanted = Set(outcome.children.map(\.key))
         let unwanted = children.filter { !wanted.contains($0.key) && !$0.document.isBeingDeleted }
@@ -132,8 +136,10 @@ extension Engine {
         }
         for child in unwanted {
             let fresh: Document
-            do { fresh = try await client.get(child.key) } catch where error.reason == .notFound { continue }
-            if fresh.uid != child.document.uid || fresh.controller?.uid != primary.uid || fresh.isBeingDeleted { continue }
+            do { fresh = try await client.get(child.key) } catch  where error.reason == .notFound { continue }
+            if fresh.uid != child.document.uid || fresh.controller?.uid != primary.uid || fresh.isBeingDeleted {
+                continue
+            }
             if fresh.resourceVersion != child.document.resourceVersion {
                 throw .conflict(child.key.resource, child.key.name, "it changed while it was found not to be wanted")
             }
@@ -148,7 +154,7 @@ extension Engine {
         statistics.childDeletes += 1
         do {
             try await client.delete(key, options: DeleteOptions(uid: uid))
-        } catch where error.reason == .notFound {
+        } catch  where error.reason == .notFound {
             // Gone already: what was wanted.
         }
         ownWrites.expect(item, key, .gone(uid: uid), cached: cache.get(key), now: now)

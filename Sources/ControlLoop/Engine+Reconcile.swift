@@ -110,7 +110,7 @@ extension Engine {
             let stored = try await client.apply(wanted, subresource: .status, options: options)
             ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
             return stored.resourceVersion
-        } catch where error.reason == .notFound {
+        } catch  where error.reason == .notFound {
             return version  // the primary went while we decided; its deletion is on the way to the cache
         }
     }

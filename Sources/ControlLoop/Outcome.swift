@@ -48,11 +48,13 @@ package struct Child: Sendable, Equatable {
     }
 
     package static func apply(_ resource: GroupResource, _ document: Document, because reason: String) -> Child {
-        Child(ObjectKey(resource, namespace: document.namespace, name: document.name), .apply(document), because: reason)
+        Child(
+            ObjectKey(resource, namespace: document.namespace, name: document.name), .apply(document), because: reason)
     }
 
     package static func create(_ resource: GroupResource, _ document: Document, because reason: String) -> Child {
-        Child(ObjectKey(resource, namespace: document.namespace, name: document.name), .create(document), because: reason)
+        Child(
+            ObjectKey(resource, namespace: document.namespace, name: document.name), .create(document), because: reason)
     }
 
     package static func keep(_ resource: GroupResource, _ document: Document, because reason: String) -> Child {

@@ -20,14 +20,17 @@ package enum Kinds {
     package static let controllerRevision = apps("controllerrevisions", "ControllerRevision")
     package static let endpointSlice = kind("discovery.k8s.io", "endpointslices", "v1", "EndpointSlice")
     package static let httpRoute = kind("gateway.networking.k8s.io", "httproutes", "v1", "HTTPRoute")
-    package static let referenceGrant = kind("gateway.networking.k8s.io", "referencegrants", "v1beta1", "ReferenceGrant")
+    package static let referenceGrant = kind(
+        "gateway.networking.k8s.io", "referencegrants", "v1beta1", "ReferenceGrant")
 
     private static func ours(_ plural: String, _ name: String, isNamespaced: Bool = true) -> ResourceInformation {
         kind("espalier.dev", plural, "v1alpha1", name, isNamespaced: isNamespaced)
     }
 
     private static func core(_ plural: String, _ name: String) -> ResourceInformation { kind("", plural, "v1", name) }
-    private static func apps(_ plural: String, _ name: String) -> ResourceInformation { kind("apps", plural, "v1", name) }
+    private static func apps(_ plural: String, _ name: String) -> ResourceInformation {
+        kind("apps", plural, "v1", name)
+    }
 
     private static func kind(
         _ group: String, _ plural: String, _ version: String, _ name: String, isNamespaced: Bool = true

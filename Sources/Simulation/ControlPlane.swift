@@ -44,7 +44,8 @@ package final class ControlPlane {
     }
 
     private static func open(
-        _ disk: CrashingDisk, _ clock: SimulatedClock, _ random: SeededRandom, _ keys: SealingKeys, _ bundled: BundledDefinitions
+        _ disk: CrashingDisk, _ clock: SimulatedClock, _ random: SeededRandom, _ keys: SealingKeys,
+        _ bundled: BundledDefinitions
     ) throws -> (Keyspace, APIPipeline) {
         var configuration = StoreConfiguration()
         configuration.committing = .inline

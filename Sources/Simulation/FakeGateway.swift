@@ -42,7 +42,8 @@ package struct FakeGateway {
 
     private func confirmed(_ route: Document) -> Int64? {
         let conditions = route.status["parents"]?.arrayValue?.first?["conditions"]?.arrayValue ?? []
-        return conditions.first { $0["type"]?.stringValue == "espalier.dev/Programmed" }?["observedGeneration"]?.integerValue
+        return conditions.first { $0["type"]?.stringValue == "espalier.dev/Programmed" }?["observedGeneration"]?
+            .integerValue
     }
 
     private static func parent(_ route: Document, now: Instant) -> JSON {

@@ -60,8 +60,12 @@ package struct FakeNode {
         }
         let phase = pod.status["phase"]?.stringValue ?? "Pending"
         if phase != "Pending" {
-            if !pod.condition(isTrue: "Ready"), fate(pod) == .ready { return try await report(key, pod, "Running", now: now) }
-            if pod.condition(isTrue: "Ready"), fate(pod) == .neverReady { return try await report(key, pod, "Running", now: now) }
+            if !pod.condition(isTrue: "Ready"), fate(pod) == .ready {
+                return try await report(key, pod, "Running", now: now)
+            }
+            if pod.condition(isTrue: "Ready"), fate(pod) == .neverReady {
+                return try await report(key, pod, "Running", now: now)
+            }
             due[key] = nil
             return false
         }
@@ -69,11 +73,14 @@ package struct FakeNode {
         return try await report(key, pod, fate(pod) == .fails ? "Failed" : "Running", now: now)
     }
 
-    private mutating func report(_ key: ObjectKey, _ pod: Document, _ phase: String, now: Instant) async throws(APIError) -> Bool {
+    private mutating func report(_ key: ObjectKey, _ pod: Document, _ phase: String, now: Instant)
+        async throws(APIError) -> Bool
+    {
         let isReady = fate(pod) == .ready && phase == "Running"
         let address = "10.97.\(pods.count % 250).\(abs(pod.uid.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) % 250 }) + 1)"
         let status: JSON = [
-            "phase": .string(phase), "podIP": .string(address), "hostIP": "127.0.0.1", "startTime": .string(now.rfc3339),
+            "phase": .string(phase), "podIP": .string(address), "hostIP": "127.0.0.1",
+            "startTime": .string(now.rfc3339),
             "conditions": [
                 [
                     "type": "Ready", "status": isReady ? "True" : "False", "lastTransitionTime": .string(now.rfc3339),
@@ -95,7 +102,7 @@ package struct FakeNode {
         if now < stopped { return false }
         var options = DeleteOptions(uid: pod.uid)
         options.gracePeriodSeconds = 0
-        do { try await client.delete(key, options: options) } catch where error.reason == .notFound {}
+        do { try await client.delete(key, options: options) } catch  where error.reason == .notFound {}
         pods[key] = nil
         due[key] = nil
         return true
@@ -104,6 +111,8 @@ package struct FakeNode {
 
 extension Document {
     fileprivate func condition(isTrue type: String) -> Bool {
-        (status["conditions"]?.arrayValue ?? []).contains { $0["type"]?.stringValue == type && $0["status"]?.stringValue == "True" }
+        (status["conditions"]?.arrayValue ?? []).contains {
+            $0["type"]?.stringValue == type && $0["status"]?.stringValue == "True"
+        }
     }
 }

@@ -26,7 +26,9 @@ package final class StaleClient: Client {
     ) async throws(APIError) -> DocumentList {
         try await client.list(resource, namespace: namespace, options: options)
     }
-    package func watch(_ resources: [GroupResource], options: WatchOptions) async throws(APIError) -> any WatchStream { stream }
+    package func watch(_ resources: [GroupResource], options: WatchOptions) async throws(APIError) -> any WatchStream {
+        stream
+    }
     package func create(_ document: Document, options: WriteOptions) async throws(APIError) -> Document {
         try await client.create(document, options: options)
     }

@@ -1,6 +1,5 @@
-import Testing
-
 import Reconcilers
+import Testing
 
 /// The arithmetic of a rolling update: it always ends, and never has too many pods or too few that serve.
 struct RollingUpdateTests {
@@ -27,15 +26,19 @@ struct RollingUpdateTests {
             let serving = min(new.available, next.new) + zip(next.old, old).reduce(0) { $0 + min($1.0, $1.1.available) }
             #expect(serving >= min(replicas - unavailable, before), "\(context)")
             old = zip(next.old, old).map { RollingUpdate.Set(replicas: $0, available: min($0, $1.available)) }
-            new = RollingUpdate.Set(replicas: next.new, available: new.replicas == next.new ? next.new : min(new.replicas, next.new))
+            new = RollingUpdate.Set(
+                replicas: next.new, available: new.replicas == next.new ? next.new : min(new.replicas, next.new))
         }
         // Where nothing may surge and nothing may be missing of nothing, there is nothing to wait for.
-        #expect(new.replicas == replicas && old[0].replicas == 0, "\(replicas) \(surge) \(unavailable) \(before): \(new) \(old)")
+        #expect(
+            new.replicas == replicas && old[0].replicas == 0,
+            "\(replicas) \(surge) \(unavailable) \(before): \(new) \(old)")
     }
 
     @Test func podsThatDoNotServeGoFirst() {
         let update = RollingUpdate(
-            replicas: 3, surge: 1, unavailable: 0, new: .init(replicas: 1, available: 1), old: [.init(replicas: 1, available: 0), .init(replicas: 2, available: 2)])
+            replicas: 3, surge: 1, unavailable: 0, new: .init(replicas: 1, available: 1),
+            old: [.init(replicas: 1, available: 0), .init(replicas: 2, available: 2)])
         #expect(update.next().old == [0, 2])
     }
 }

@@ -25,7 +25,9 @@ import Testing
                 try await scenario.play(world)
                 points += 1
                 let found = try await world.normalised()
-                #expect(Lines.difference(wanted, found).isEmpty, "seed \(seed), \(point) of \(writes.count): \(writes[number - 1])")
+                #expect(
+                    Lines.difference(wanted, found).isEmpty,
+                    "seed \(seed), \(point) of \(writes.count): \(writes[number - 1])")
             }
         }
         if stride < 61 { print("\(scenario): \(writes.count) writes, \(points) crashes (seed \(seed))") }

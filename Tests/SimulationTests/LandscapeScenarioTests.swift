@@ -151,7 +151,8 @@ struct LandscapeScenarioTests {
     @Test func missingConfigurationIsSaidAndThenFound() async throws {
         let world = try await World()
         try await world.plane.client.delete(
-            ObjectKey(Kinds.configMap.resource, namespace: World.namespace, name: "shop-code"), options: DeleteOptions())
+            ObjectKey(Kinds.configMap.resource, namespace: World.namespace, name: "shop-code"), options: DeleteOptions()
+        )
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         #expect(try await world.condition(Kinds.landscape, "shop", "ResolvedRefs") == "False RefNotFound")
@@ -218,7 +219,8 @@ struct LandscapeScenarioTests {
             ObjectKey(Kinds.landscape.resource, namespace: World.namespace, name: "shop"), options: DeleteOptions())
         try await world.plane.run(for: .seconds(10))
         for kind in [
-            Kinds.landscape, Kinds.rollout, Kinds.route, Kinds.httpRoute, Kinds.deployment, Kinds.replicaSet, Kinds.pod, Kinds.service,
+            Kinds.landscape, Kinds.rollout, Kinds.route, Kinds.httpRoute, Kinds.deployment, Kinds.replicaSet, Kinds.pod,
+            Kinds.service,
             Kinds.endpointSlice, Kinds.controllerRevision,
         ] {
             #expect(try await world.list(kind).isEmpty, "\(kind.kind)")

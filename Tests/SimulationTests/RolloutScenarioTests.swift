@@ -23,9 +23,14 @@ struct RolloutScenarioTests {
     @Test func trafficLeavesARevisionOfWhichNothingIsUp() async throws {
         let world = try await paused()
         #expect(try await world.weights() == [80, 20])
-        world.plane.node.fate = { $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2" ? .neverReady : .ready }
+        world.plane.node.fate = {
+            $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2"
+                ? .neverReady : .ready
+        }
         let pod = try #require(
-            try await world.list(Kinds.pod).first { $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2" })
+            try await world.list(Kinds.pod).first {
+                $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2"
+            })
         try await world.setReady(pod, false)
         try await world.pass(5)
         #expect(try await world.weights() == [100, 0])
@@ -50,7 +55,9 @@ struct RolloutScenarioTests {
     }
 
     @Test func analysisWithoutMeasurementWaitsForADecision() async throws {
-        let world = try await paused([["setWeight": 20], ["analysis": ["duration": "1m"]], ["setWeight": 60], ["pause": [:]]])
+        let world = try await paused([
+            ["setWeight": 20], ["analysis": ["duration": "1m"]], ["setWeight": 60], ["pause": [:]],
+        ])
         try await world.pass(600)
         let rollout = try await world.get(Kinds.rollout, "shop-2")
         #expect(rollout.condition("Stalled")?.text("reason") == "NoAnalysis")
@@ -64,7 +71,9 @@ struct RolloutScenarioTests {
     }
 
     @Test func pauseHoldsAndItsTimeDoesNotCount() async throws {
-        let world = try await paused([["setWeight": 20], ["pause": ["duration": "2m"]], ["setWeight": 60], ["pause": [:]]])
+        let world = try await paused([
+            ["setWeight": 20], ["pause": ["duration": "2m"]], ["setWeight": 60], ["pause": [:]],
+        ])
         try await world.decide("shop-2", "Pause")
         try await world.pass(3600)
         #expect(try await world.weights() == [80, 20])
@@ -101,7 +110,8 @@ struct RouteScenarioTests {
         let route = try await world.get(Kinds.route, "front")
         #expect(
             route.status["traffic"] == [
-                ["backend": "blue", "weight": 10, "acknowledged": 10], ["backend": "green", "weight": 90, "acknowledged": 90],
+                ["backend": "blue", "weight": 10, "acknowledged": 10],
+                ["backend": "green", "weight": 90, "acknowledged": 90],
             ])
         #expect(route.isTrue("Ready"))
     }
@@ -116,7 +126,9 @@ struct RouteScenarioTests {
         try await world.pass(5)
         #expect(try await world.weights("front") == [10, 90])
         let route = try await world.get(Kinds.route, "front")
-        #expect(route.condition("ResolvedRefs")?.text("message") == "backend blue: landscape blue has no service nope with ports")
+        #expect(
+            route.condition("ResolvedRefs")?.text("message")
+                == "backend blue: landscape blue has no service nope with ports")
         #expect(!route.isTrue("Ready"))
     }
 }
@@ -125,11 +137,17 @@ struct RouteScenarioTests {
 struct DeploymentScenarioTests {
     private func deployment(_ command: String, replicas: Int = 4) -> JSON {
         [
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "plain", "namespace": .string(World.namespace)],
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": ["name": "plain", "namespace": .string(World.namespace)],
             "spec": [
                 "replicas": .integer(Int64(replicas)), "selector": ["matchLabels": ["app": "plain"]],
                 "template": [
-                    "metadata": ["labels": ["app": "plain"]], "spec": ["containers": [["name": "main", "image": "registry.example/main", "command": [.string(command)]]]],
+                    "metadata": ["labels": ["app": "plain"]],
+                    "spec": [
+                        "containers": [
+                            ["name": "main", "image": "registry.example/main", "command": [.string(command)]]
+                        ]
+                    ],
                 ],
             ],
         ]
@@ -188,7 +206,13 @@ extension World {
         let now = plane.clock.now().rfc3339
         _ = try await plane.client.patch(
             ObjectKey(Kinds.pod.resource, namespace: pod.namespace, name: pod.name),
-            .merge(["status": ["conditions": [["type": "Ready", "status": isReady ? "True" : "False", "lastTransitionTime": .string(now)]]]]),
+            .merge([
+                "status": [
+                    "conditions": [
+                        ["type": "Ready", "status": isReady ? "True" : "False", "lastTransitionTime": .string(now)]
+                    ]
+                ]
+            ]),
             subresource: .status, options: WriteOptions(fieldManager: "espalier-node"))
     }
 }

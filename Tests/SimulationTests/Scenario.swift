@@ -125,7 +125,8 @@ extension World {
     func normalised() async throws -> [String] {
         var lines: [String] = []
         for kind in [
-            Kinds.landscape, Kinds.rollout, Kinds.route, Kinds.httpRoute, Kinds.controllerRevision, Kinds.deployment, Kinds.replicaSet,
+            Kinds.landscape, Kinds.rollout, Kinds.route, Kinds.httpRoute, Kinds.controllerRevision, Kinds.deployment,
+            Kinds.replicaSet,
             Kinds.pod, Kinds.service, Kinds.endpointSlice, Kinds.configMap, Kinds.secret,
         ] {
             for document in try await list(kind) {
@@ -144,7 +145,8 @@ extension World {
     }
 
     private static let differing = [
-        "lastTransitionTime", "lastUpdateTime", "observedGeneration", "decisionGeneration", "startTime", "podIP", "podIPs", "hostIP",
+        "lastTransitionTime", "lastUpdateTime", "observedGeneration", "decisionGeneration", "startTime", "podIP",
+        "podIPs", "hostIP",
         "clusterIP", "clusterIPs", "targetRef", "addresses", "started", "stepStarted", "finished", "time",
     ]
 
@@ -165,7 +167,8 @@ enum Lines {
     /// Lines of one side only.
     static func difference(_ left: [String], _ right: [String]) -> [String] {
         if left == right { return [] }
-        return left.filter { !right.contains($0) }.map { "- \($0)" } + right.filter { !left.contains($0) }.map { "+ \($0)" }
+        return left.filter { !right.contains($0) }.map { "- \($0)" }
+            + right.filter { !left.contains($0) }.map { "+ \($0)" }
             + ["\(left.count) and \(right.count) documents"]
     }
 }

@@ -45,7 +45,9 @@ import Testing
             try await world.plane.settle()
             // Pods and everything with state behind it are still the same ones.
             let now = try await self.identities(world)
-            #expect(identities.subtracting(now).isEmpty, "deleted after \(prefix) of \(count) events: \(identities.subtracting(now))")
+            #expect(
+                identities.subtracting(now).isEmpty,
+                "deleted after \(prefix) of \(count) events: \(identities.subtracting(now))")
             stale.catchUp(recorder)
             try await world.pass(120)
             let found = try await world.normalised()

@@ -22,7 +22,8 @@ final class World {
 
     func configMap(_ content: String) async throws {
         try await apply([
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "shop-code", "namespace": .string(Self.namespace)],
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": ["name": "shop-code", "namespace": .string(Self.namespace)],
             "data": ["web.py": .string("print(\(content))")],
         ])
     }
@@ -39,18 +40,25 @@ final class World {
         version: String = "1", command: String = "/usr/bin/python3", replicas: Int = 1, rollout: JSON? = World.canary,
         name: String = "shop", hosts: [String] = ["shop.localhost"]
     ) async throws {
-        try await apply(Self.shop(version: version, command: command, replicas: replicas, rollout: rollout, name: name, hosts: hosts))
+        try await apply(
+            Self.shop(
+                version: version, command: command, replicas: replicas, rollout: rollout, name: name, hosts: hosts))
     }
 
-    static let canary: JSON = ["strategy": "Canary", "steps": [["setWeight": 10], ["pause": [:]], ["setWeight": 50], ["pause": ["duration": "2m"]]]]
+    static let canary: JSON = [
+        "strategy": "Canary",
+        "steps": [["setWeight": 10], ["pause": [:]], ["setWeight": 50], ["pause": ["duration": "2m"]]],
+    ]
 
     static func shop(
-        version: String, command: String, replicas: Int, rollout: JSON?, name: String = "shop", hosts: [String] = ["shop.localhost"]
+        version: String, command: String, replicas: Int, rollout: JSON?, name: String = "shop",
+        hosts: [String] = ["shop.localhost"]
     ) -> JSON {
         var spec: JSON = [
             "services": [
                 [
-                    "name": "api", "command": ["/usr/bin/python3", "/app/api.py"], "ports": [["name": "http", "port": 3000]],
+                    "name": "api", "command": ["/usr/bin/python3", "/app/api.py"],
+                    "ports": [["name": "http", "port": 3000]],
                     "readinessProbe": ["httpGet": ["path": "/healthz", "port": "http"]],
                 ],
                 [
@@ -91,7 +99,8 @@ final class World {
         var spec: JSON = ["decision": .string(decision)]
         if let step { spec["decisionStep"] = .integer(Int64(step)) }
         _ = try await plane.client.patch(
-            ObjectKey(Kinds.rollout.resource, namespace: Self.namespace, name: rollout), .merge(["spec": spec]), subresource: nil,
+            ObjectKey(Kinds.rollout.resource, namespace: Self.namespace, name: rollout), .merge(["spec": spec]),
+            subresource: nil,
             options: WriteOptions(fieldManager: "kubectl"))
     }
 
@@ -102,7 +111,9 @@ final class World {
 
     /// Weights in the HTTPRoute's first rule, by Service.
     func weights(_ route: String = "shop-1") async throws -> [Int] {
-        try await get(Kinds.httpRoute, route).spec.elements("rules").first?.elements("backendRefs").map { $0.integer("weight") ?? -1 } ?? []
+        try await get(Kinds.httpRoute, route).spec.elements("rules").first?.elements("backendRefs").map {
+            $0.integer("weight") ?? -1
+        } ?? []
     }
 
     func active(_ landscape: String = "shop") async throws -> String {

@@ -28,9 +28,11 @@ package struct DeploymentReconciler: Reconciler {
                     Kinds.replicaSet.resource, newSet(deployment, existing, counts.new, number),
                     because: "it has the current template"))
         }
-        let history = Set(old.filter { $0.spec.integer("replicas") == 0 }.suffix(deployment.revisionHistoryLimit).map(\.name))
+        let history = Set(
+            old.filter { $0.spec.integer("replicas") == 0 }.suffix(deployment.revisionHistoryLimit).map(\.name))
         for (set, count) in zip(old, counts.old) {
-            let isEmpty = count == 0 && set.spec.integer("replicas") == 0 && (set.status.integer("replicas") ?? 0) == 0
+            let isEmpty =
+                count == 0 && set.spec.integer("replicas") == 0 && (set.status.integer("replicas") ?? 0) == 0
                 && (set.status.integer("terminatingReplicas") ?? 0) == 0
             if isEmpty, !history.contains(set.name) { continue }
             outcome.children.append(
@@ -61,9 +63,13 @@ package struct DeploymentReconciler: Reconciler {
         let oldCounts = old.map { $0.spec.integer("replicas") ?? 0 }
         if deployment.isPaused {
             // Only the size follows; the newest set that runs takes the difference.
-            guard new == nil, let last = oldCounts.lastIndex(where: { $0 > 0 }) else { return (deployment.replicas, oldCounts) }
+            guard new == nil, let last = oldCounts.lastIndex(where: { $0 > 0 }) else {
+                return (deployment.replicas, oldCounts)
+            }
             var counts = oldCounts
-            counts[last] = max(0, deployment.replicas - oldCounts.enumerated().filter { $0.offset != last }.map(\.element).reduce(0, +))
+            counts[last] = max(
+                0, deployment.replicas - oldCounts.enumerated().filter { $0.offset != last }.map(\.element).reduce(0, +)
+            )
             return (0, counts)
         }
         if deployment.recreates {
@@ -81,7 +87,8 @@ package struct DeploymentReconciler: Reconciler {
 
     private func newSet(_ deployment: DeploymentView, _ existing: Document?, _ count: Int, _ number: Int) -> Document {
         let document = deployment.document
-        let hash = existing?.labels[Label.podTemplateHash]
+        let hash =
+            existing?.labels[Label.podTemplateHash]
             ?? String(ContentHash.digest("espalier.dev/pod-template/v1", deployment.template).prefix(8))
         var template = deployment.template
         var labels = template["metadata"]?["labels"] ?? [:]

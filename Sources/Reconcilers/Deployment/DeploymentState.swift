@@ -61,7 +61,8 @@ struct DeploymentState {
         let before = Conditions.find("Progressing", in: previous)
         let set = new.map { "ReplicaSet \"\($0.name)\"" } ?? "Deployment \"\(deployment.document.name)\""
         if deployment.isPaused {
-            return condition("Progressing", nil, "DeploymentPaused", "Deployment is paused", previous, updates: false, now: now)
+            return condition(
+                "Progressing", nil, "DeploymentPaused", "Deployment is paused", previous, updates: false, now: now)
         }
         if isComplete {
             return condition(

@@ -13,7 +13,8 @@ package struct EventReconciler: Reconciler {
 
     package func reconcile(_ observed: Observation<PlainView>, now: Instant) -> Outcome {
         let event = observed.primary.document
-        let times = ["lastTimestamp", "eventTime", "firstTimestamp"].map { event.json.text($0) } + [event.creationTimestamp]
+        let times =
+            ["lastTimestamp", "eventTime", "firstTimestamp"].map { event.json.text($0) } + [event.creationTimestamp]
         var outcome = Outcome()
         guard let last = times.lazy.compactMap(Instant.init(rfc3339:)).first else { return outcome }
         let due = last + ControlLoopLimits.eventRetention

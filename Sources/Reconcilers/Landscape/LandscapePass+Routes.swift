@@ -45,7 +45,8 @@ extension LandscapePass {
     private func rule(_ rule: JSON, _ serving: LandscapeRevision) -> JSON {
         let service = rule.text("service")
         var backends = [backend(serving, rule)]
-        if let other, let theirs = other.service(service), let ours = serving.service(service), theirs.hash != ours.hash,
+        if let other, let theirs = other.service(service), let ours = serving.service(service),
+            theirs.hash != ours.hash,
             let current
         {
             let toWeight = current.weight

@@ -27,7 +27,9 @@ extension LandscapePass {
     }
 
     private var url: String? {
-        guard let host = serving?.routes.lazy.compactMap({ $0.elements("hosts").first?.stringValue }).first else { return nil }
+        guard let host = serving?.routes.lazy.compactMap({ $0.elements("hosts").first?.stringValue }).first else {
+            return nil
+        }
         let usual = settings.publicScheme == "https" ? 443 : 80
         let port = settings.publicPort == usual ? "" : ":\(settings.publicPort)"
         return "\(settings.publicScheme)://\(host)\(port)"
@@ -86,7 +88,9 @@ extension LandscapePass {
 
     private var readiness: (isReady: Bool, reason: String, message: String) {
         if let problem = builder.problems.first { return (false, problem.reason, problem.message) }
-        if let refusal = observed.refusals.first { return (false, "ChildRefused", "\(refusal.key): \(refusal.message)") }
+        if let refusal = observed.refusals.first {
+            return (false, "ChildRefused", "\(refusal.key): \(refusal.message)")
+        }
         guard let current, let serving, let target else { return (false, "NoRevision", "no revision exists yet") }
         if !current.isFinished {
             let phase = current.phase == .new ? RolloutView.Phase.advancing : current.phase
@@ -98,7 +102,8 @@ extension LandscapePass {
         }
         if let first = waiting.first { return (false, "ServicesNotReady", first) }
         if let route = routes.first(where: { !$0.isConfirmed || !$0.document.isTrue("Ready") }) {
-            let why = route.document.condition("Ready")?["message"]?.stringValue ?? "the gateway has not confirmed it yet"
+            let why =
+                route.document.condition("Ready")?["message"]?.stringValue ?? "the gateway has not confirmed it yet"
             return (false, "RoutesNotReady", "route \(route.document.name): \(why)")
         }
         return (true, "AsDeclared", "\(serving.name) is live")
@@ -123,9 +128,13 @@ extension LandscapePass {
     }
 
     private var stall: (reason: String, message: String)? {
-        if let problem = builder.problems.first(where: { $0.kind == .unsupported }) { return (problem.reason, problem.message) }
+        if let problem = builder.problems.first(where: { $0.kind == .unsupported }) {
+            return (problem.reason, problem.message)
+        }
         if let refusal = observed.refusals.first { return ("ChildRefused", "\(refusal.key): \(refusal.message)") }
-        guard let current, let stalled = current.document.condition("Stalled"), stalled.text("status") == "True" else { return nil }
+        guard let current, let stalled = current.document.condition("Stalled"), stalled.text("status") == "True" else {
+            return nil
+        }
         if current.phase == .rolledBack, target?.name == serving?.name { return nil }
         return (stalled.text("reason"), stalled.text("message"))
     }

@@ -53,7 +53,8 @@ extension LandscapePass {
             document["spec"]?["minReadySeconds"] = .integer(ReconcilerLimits.unprobedReadySeconds)
         }
         result.children.append(
-            .apply(Kinds.deployment.resource, document, because: "\(revision.name) runs \(service.name) \(service.hash)"))
+            .apply(
+                Kinds.deployment.resource, document, because: "\(revision.name) runs \(service.name) \(service.hash)"))
     }
 
     private func labels(_ service: LandscapeRevision.Service) -> [String: String] {
@@ -103,7 +104,8 @@ extension LandscapePass {
             guard let deployment = deployment(service) else { return true }
             return deployment.spec.integer("replicas") == 0
                 && deployment.status.integer("observedGeneration").map(Int64.init) == deployment.generation
-                && deployment.status.integer("replicas") == 0 && (deployment.status.integer("terminatingReplicas") ?? 0) == 0
+                && deployment.status.integer("replicas") == 0
+                && (deployment.status.integer("terminatingReplicas") ?? 0) == 0
         }
     }
 
@@ -127,7 +129,8 @@ extension LandscapePass {
     private func mustStay(_ deployment: Document) -> Bool {
         let hash = deployment.labels[Label.hash] ?? ""
         let component = deployment.labels[Label.component] ?? ""
-        let stable = observed.view.get(Kinds.service.resource, landscape.namespace, ChildName.stable([landscape.name, component]))
+        let stable = observed.view.get(
+            Kinds.service.resource, landscape.namespace, ChildName.stable([landscape.name, component]))
         if stable?.spec["selector"]?[Label.hash]?.stringValue == hash { return true }
         return observed.view.list(Kinds.route.resource, landscape.namespace).contains { document in
             let route = RouteView(document)

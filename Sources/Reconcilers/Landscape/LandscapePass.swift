@@ -27,7 +27,9 @@ struct LandscapePass {
         let recorded = observed.children(of: Kinds.controllerRevision.resource).compactMap(LandscapeRevision.init)
             .sorted { $0.number < $1.number }
         revisions = recorded
-        attempts = observed.children(of: Kinds.rollout.resource).map(RolloutView.init).sorted { $0.attempt < $1.attempt }
+        attempts = observed.children(of: Kinds.rollout.resource).map(RolloutView.init).sorted {
+            $0.attempt < $1.attempt
+        }
         builder = RevisionBuilder(
             observed.primary, view: observed.view, hash: ContentHash(key: settings.secretKey),
             known: recorded.reversed())
@@ -106,7 +108,8 @@ struct LandscapePass {
         attempts.append(RolloutView(document))
         result.events.append(
             EventDraft(
-                "RolloutStarted", "\(document.name) brings \(target.name) live", occurrence: "\(attempt) \(target.name)"))
+                "RolloutStarted", "\(document.name) brings \(target.name) live", occurrence: "\(attempt) \(target.name)"
+            ))
     }
 
     private func freeName(_ wanted: String) -> String {
@@ -148,14 +151,16 @@ struct LandscapePass {
                 namespace: landscape.namespace, name: revision.name, labels: [Label.partOf: landscape.name])
             document["data"] = revision.data
             document["revision"] = .integer(revision.number)
-            result.children.append(.create(Kinds.controllerRevision.resource, document, because: "a revision is recorded"))
+            result.children.append(
+                .create(Kinds.controllerRevision.resource, document, because: "a revision is recorded"))
         }
     }
 
     /// The copies of configuration stay as long as a revision that uses them does.
     private mutating func keepConfiguration() {
         for copy in builder.copies where builder.problems.isEmpty {
-            result.children.append(.create(copy.key.resource, copy.document, because: "a revision pins its configuration"))
+            result.children.append(
+                .create(copy.key.resource, copy.document, because: "a revision pins its configuration"))
         }
         let used = Set(revisions.flatMap(\.services).flatMap(\.configuration))
         let written = Set(result.children.map(\.key))

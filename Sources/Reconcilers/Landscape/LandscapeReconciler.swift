@@ -15,10 +15,13 @@ package struct LandscapeReconciler: Reconciler {
 
     package var interests: [Interest] {
         [
-            .child(Kinds.controllerRevision.resource), .child(Kinds.deployment.resource), .child(Kinds.service.resource),
+            .child(Kinds.controllerRevision.resource), .child(Kinds.deployment.resource),
+            .child(Kinds.service.resource),
             .child(Kinds.route.resource), .child(Kinds.rollout.resource), .child(Kinds.managedService.resource),
             .child(Kinds.configMap.resource), .child(Kinds.secret.resource),
-            .reference(Kinds.configMap.resource) { Self.users(of: $0, Kinds.configMap.resource, "configMapKeyRef", $1) },
+            .reference(Kinds.configMap.resource) {
+                Self.users(of: $0, Kinds.configMap.resource, "configMapKeyRef", $1)
+            },
             .reference(Kinds.secret.resource) { Self.users(of: $0, Kinds.secret.resource, "secretKeyRef", $1) },
             .reference(Kinds.plan.resource) { plan, view in
                 view.all(Kinds.landscape.resource).filter { landscape in

@@ -31,7 +31,9 @@ enum PodTemplate {
         }
         if !ports.isEmpty { container["ports"] = .array(ports) }
         let mounts = service.elements("volumes").map { volume -> JSON in
-            var mount: JSONObject = ["name": .string(volume.text("name")), "mountPath": .string(volume.text("mountPath"))]
+            var mount: JSONObject = [
+                "name": .string(volume.text("name")), "mountPath": .string(volume.text("mountPath")),
+            ]
             mount["readOnly"] = volume["readOnly"]
             return .object(mount)
         }

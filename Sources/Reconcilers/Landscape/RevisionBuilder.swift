@@ -24,7 +24,8 @@ struct RevisionBuilder {
         self.hash = hash
         self.known = known
         if landscape.document.spec["source"] != nil {
-            unsupported("NoSource", "spec.source: no repositories are read here; give each service an image or a command")
+            unsupported(
+                "NoSource", "spec.source: no repositories are read here; give each service an image or a command")
         }
         for service in landscape.services { add(service) }
         digest = ContentHash.digest("espalier.dev/landscape/v1", identity)
@@ -34,7 +35,10 @@ struct RevisionBuilder {
     private var identity: JSON {
         [
             "services": .object(
-                JSONObject(services.map { ($0.name, ["hash": .string($0.hash), "dependsOn": .array($0.dependsOn.map(JSON.string))]) })),
+                JSONObject(
+                    services.map {
+                        ($0.name, ["hash": .string($0.hash), "dependsOn": .array($0.dependsOn.map(JSON.string))])
+                    })),
             "routes": .array(landscape.routes), "managedServices": landscape.document.spec["managedServices"] ?? [],
             "network": landscape.document.spec["network"] ?? .null,
         ]
@@ -43,13 +47,16 @@ struct RevisionBuilder {
     private mutating func add(_ service: JSON) {
         let name = service.text("name")
         if service["steps"] != nil {
-            unsupported("NoSource", "service \(name): steps need a source, and no repositories are read here; use command")
+            unsupported(
+                "NoSource", "service \(name): steps need a source, and no repositories are read here; use command")
         }
         if service["command"] == nil, service["image"] == nil, service["steps"] == nil {
             unsupported("NothingToRun", "service \(name) has neither a command nor an image")
         }
         for volume in service.elements("volumes") where volume["size"] != nil {
-            unsupported("NoVolumes", "service \(name): volume \(volume.text("name")) is to keep data, and no volumes are kept here yet")
+            unsupported(
+                "NoVolumes",
+                "service \(name): volume \(volume.text("name")) is to keep data, and no volumes are kept here yet")
         }
         let configuration = ServiceConfiguration(service, landscape: landscape.document, view: view, hash: hash)
         problems += configuration.problems
@@ -68,12 +75,14 @@ struct RevisionBuilder {
         let dependsOn = service.elements("dependsOn").map { $0.text("name") }.sorted()
         if let recorded = known.lazy.compactMap({ $0.service(name) }).first(where: { $0.hash == hash }) {
             return LandscapeRevision.Service(
-                name: name, hash: hash, objectName: recorded.objectName, template: recorded.template, ports: recorded.ports,
+                name: name, hash: hash, objectName: recorded.objectName, template: recorded.template,
+                ports: recorded.ports,
                 dependsOn: dependsOn, configuration: recorded.configuration)
         }
         return LandscapeRevision.Service(
             name: name, hash: hash, objectName: ChildName.hashed([landscape.name, name], hash),
-            template: PodTemplate.render(configuration.pinned, landscape: landscape.name, hash: hash, plan: plan(service)),
+            template: PodTemplate.render(
+                configuration.pinned, landscape: landscape.name, hash: hash, plan: plan(service)),
             ports: service.elements("ports").map {
                 ["name": .string($0.text("name")), "port": $0["port"] ?? 0, "protocol": $0["protocol"] ?? "TCP"]
             },
@@ -85,7 +94,8 @@ struct RevisionBuilder {
         if let plan = view.get(Kinds.plan.resource, "", name) { return plan.spec }
         problems.append(
             Problem(
-                kind: .missing, reason: "RefNotFound", message: "service \(service.text("name")): Plan \(name) does not exist"))
+                kind: .missing, reason: "RefNotFound",
+                message: "service \(service.text("name")): Plan \(name) does not exist"))
         return .null
     }
 

@@ -80,7 +80,8 @@ struct ServiceConfiguration {
                 continue
             }
             let content = content(of: document, keys, isOptional: isOptional)
-            let digest = resource == Kinds.secret.resource
+            let digest =
+                resource == Kinds.secret.resource
                 ? hash.secretDigest("espalier.dev/secret/v1", content)
                 : ContentHash.digest("espalier.dev/configuration/v1", content)
             digests["\(resource)/\(name)"] = .string(digest)
@@ -121,7 +122,9 @@ struct ServiceConfiguration {
             Problem(kind: .missing, reason: "RefNotFound", message: "service \(service.text("name")): \(what)"))
     }
 
-    private func label(_ resource: GroupResource) -> String { resource == Kinds.secret.resource ? "Secret" : "ConfigMap" }
+    private func label(_ resource: GroupResource) -> String {
+        resource == Kinds.secret.resource ? "Secret" : "ConfigMap"
+    }
 
     /// The service with its references led to the copies.
     var pinned: JSON {
@@ -134,7 +137,8 @@ struct ServiceConfiguration {
                 volumes.elements.map { volume in
                     var volume = volume
                     let original = ObjectKey(
-                        Kinds.configMap.resource, namespace: landscape.namespace, name: volume["configMap"]?.text("name") ?? "")
+                        Kinds.configMap.resource, namespace: landscape.namespace,
+                        name: volume["configMap"]?.text("name") ?? "")
                     if let name = names[original] { volume["configMap"]?["name"] = .string(name) }
                     return volume
                 })

@@ -182,7 +182,11 @@ struct RolloutDecision: Sendable, Equatable {
         _ wanted: Int, _ rollout: RolloutView, _ input: Input, now: Instant, isLast: Bool
     ) -> [Action] {
         let isAlone = !canGoBack(rollout)
-        if isAlone { weight = 100 } else { weight = input.to == .full ? wanted : safe(min(weight, wanted), input, rollout) }
+        if isAlone {
+            weight = 100
+        } else {
+            weight = input.to == .full ? wanted : safe(min(weight, wanted), input, rollout)
+        }
         if input.to == .full, input.confirmation.confirms(weight), weight == wanted || isAlone {
             if isLast {
                 phase = .promoted

@@ -99,22 +99,30 @@ package struct RolloutReconciler: Reconciler {
             case .started:
                 EventDraft("Started", "\(rollout.to) is on its way to be live", occurrence: occurrence)
             case .weightConfirmed(let percent):
-                EventDraft("WeightConfirmed", "\(rollout.to) has \(percent) percent of the traffic", occurrence: "\(occurrence) \(percent)")
-            case .paused: EventDraft("Held", "the decision Pause holds it", occurrence: "\(rollout.document.generation)")
+                EventDraft(
+                    "WeightConfirmed", "\(rollout.to) has \(percent) percent of the traffic",
+                    occurrence: "\(occurrence) \(percent)")
+            case .paused:
+                EventDraft("Held", "the decision Pause holds it", occurrence: "\(rollout.document.generation)")
             case .promoted: EventDraft("Promoted", "\(rollout.to) is live", occurrence: occurrence)
             case .failed(let reason, let message):
                 EventDraft(reason, message, occurrence: occurrence, isWarning: true)
             case .rollingBack:
-                EventDraft("RollingBack", "\(rollout.from ?? "") gets the traffic back", occurrence: occurrence, isWarning: true)
+                EventDraft(
+                    "RollingBack", "\(rollout.from ?? "") gets the traffic back", occurrence: occurrence,
+                    isWarning: true)
             case .rolledBack:
-                EventDraft("RolledBack", "\(rollout.from ?? "") has the traffic again", occurrence: occurrence, isWarning: true)
+                EventDraft(
+                    "RolledBack", "\(rollout.from ?? "") has the traffic again", occurrence: occurrence, isWarning: true
+                )
             }
         }
         if decision.phase == .paused, rollout.phase != .paused, rollout.decision != "Pause" {
             events.append(EventDraft("Paused", decision.message, occurrence: occurrence))
         }
         if let stall = decision.stall, rollout.document.isTrue("Stalled") == false {
-            events.append(EventDraft("Stalled", stall.message, occurrence: "\(stall.reason) \(occurrence)", isWarning: true))
+            events.append(
+                EventDraft("Stalled", stall.message, occurrence: "\(stall.reason) \(occurrence)", isWarning: true))
         }
         return events
     }

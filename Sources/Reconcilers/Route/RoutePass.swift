@@ -51,7 +51,10 @@ struct RoutePass {
         ]
         if rule["stripPrefix"]?.boolValue == true {
             json["filters"] = [
-                ["type": "URLRewrite", "urlRewrite": ["path": ["type": "ReplacePrefixMatch", "replacePrefixMatch": "/"]]]
+                [
+                    "type": "URLRewrite",
+                    "urlRewrite": ["path": ["type": "ReplacePrefixMatch", "replacePrefixMatch": "/"]],
+                ]
             ]
         }
         if let timeout = rule["timeout"] { json["timeouts"] = ["request": timeout] }
@@ -77,7 +80,9 @@ struct RoutePass {
     /// The Service and port of a backend; `nil`, and a problem, where something of it is not there.
     private mutating func reference(_ backend: RouteView.Backend) -> JSON? {
         guard isAllowed(backend) else {
-            return missing(backend, "namespace \(backend.namespace) has no ReferenceGrant for Routes of \(route.document.namespace)")
+            return missing(
+                backend,
+                "namespace \(backend.namespace) has no ReferenceGrant for Routes of \(route.document.namespace)")
         }
         var name = ChildName.stable([backend.landscape, backend.service])
         if let revision = backend.revision {

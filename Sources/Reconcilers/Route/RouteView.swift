@@ -60,6 +60,7 @@ package struct RouteView: DocumentView {
 
     /// Percent of a backend that the gateway has confirmed.
     package func acknowledged(_ backend: String) -> Int? {
-        document.status.elements("traffic").first { $0.text("backend").isSameBytes(as: backend) }?.integer("acknowledged")
+        document.status.elements("traffic").first { $0.text("backend").isSameBytes(as: backend) }?.integer(
+            "acknowledged")
     }
 }

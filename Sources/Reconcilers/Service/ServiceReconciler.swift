@@ -49,7 +49,9 @@ package struct ServiceReconciler: Reconciler {
         for key in order.sorted() {
             guard let group = groups[key] else { continue }
             let hash = StableHash.text(StableHash.of(Array(key.utf8))).suffix(8)
-            for (index, start) in stride(from: 0, to: group.pods.count, by: ReconcilerLimits.endpointsPerSlice).enumerated() {
+            for (index, start) in stride(from: 0, to: group.pods.count, by: ReconcilerLimits.endpointsPerSlice)
+                .enumerated()
+            {
                 let part = group.pods[start..<min(start + ReconcilerLimits.endpointsPerSlice, group.pods.count)]
                 let name = index == 0 ? "\(service.name)-\(hash)" : "\(service.name)-\(hash)-\(index)"
                 outcome.children.append(
@@ -65,7 +67,8 @@ package struct ServiceReconciler: Reconciler {
         var labels = [Label.serviceName: service.name, Label.managedBy: owner.name]
         for label in [Label.partOf, Label.component, Label.hash] { labels[label] = service.labels[label] }
         var document = Kinds.endpointSlice.document(namespace: service.namespace, name: name, labels: labels)
-        document["addressType"] = .string(pods.contains { $0.document.status.text("podIP").contains(":") } ? "IPv6" : "IPv4")
+        document["addressType"] = .string(
+            pods.contains { $0.document.status.text("podIP").contains(":") } ? "IPv6" : "IPv4")
         document["ports"] = ports
         let publishesAll = service.spec["publishNotReadyAddresses"]?.boolValue ?? false
         document["endpoints"] = .array(pods.map { endpoint($0, publishesAll: publishesAll) })
@@ -77,7 +80,8 @@ package struct ServiceReconciler: Reconciler {
         var endpoint: JSONObject = [
             "addresses": [.string(pod.document.status.text("podIP"))],
             "conditions": [
-                "ready": .bool(serves && !pod.isTerminating), "serving": .bool(serves), "terminating": .bool(pod.isTerminating),
+                "ready": .bool(serves && !pod.isTerminating), "serving": .bool(serves),
+                "terminating": .bool(pod.isTerminating),
             ],
             "targetRef": [
                 "kind": "Pod", "name": .string(pod.document.name), "namespace": .string(pod.document.namespace),
@@ -91,7 +95,8 @@ package struct ServiceReconciler: Reconciler {
     /// The Service's ports as numbers on this pod: the port the node gave it, the container's port of that name, or the
     /// number itself. Ports the pod does not have are left out.
     static func ports(_ service: Document, _ pod: Document) -> JSON {
-        let given = pod.annotations[Label.ports].flatMap { try? JSONParser.parse(Array($0.utf8)) }  // not JSON: none given
+        // Not JSON: none given.
+        let given = pod.annotations[Label.ports].flatMap { try? JSONParser.parse(Array($0.utf8)) }
         return .array(
             service.spec.elements("ports").compactMap { port in
                 let target = port["targetPort"] ?? port["port"] ?? .null
