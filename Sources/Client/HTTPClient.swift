@@ -130,7 +130,7 @@ package final class HTTPClient: Sendable {
         } catch let error as APIError {
             throw error
         } catch {
-            throw APIError.unreachable("\(error)")
+            throw APIError.unreachable(APIError.words(for: error))
         }
     }
 
@@ -154,7 +154,8 @@ package final class HTTPClient: Sendable {
                 }
                 .connect(host: endpoint.host, port: endpoint.port).get()
         } catch {
-            throw APIError.unreachable("no connection to \(endpoint.host):\(endpoint.port): \(error)")
+            let why = APIError.words(for: error)
+            throw APIError.unreachable("no connection to \(endpoint.host):\(endpoint.port): \(why)")
         }
     }
 

@@ -1,6 +1,9 @@
 internal import Documents
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
 
 /// What a request says, without the headers every request carries.
 struct HTTPRequest: Sendable {
@@ -107,7 +110,7 @@ final class ExchangeHandler: ChannelInboundHandler {
         onIdle(isReusable)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { fail("\(error)", context) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(APIError.words(for: error), context) }
 
     func channelInactive(context: ChannelHandlerContext) {
         fail("the server closed the connection", context)
@@ -136,5 +139,20 @@ extension APIError {
     /// The server could not be asked, or did not answer: the request may or may not have been carried out.
     static func unreachable(_ why: String) -> APIError {
         APIError(code: 503, reason: .serviceUnavailable, message: "the server did not answer: \(why)")
+    }
+
+    /// A transport's error as a person would say it.
+    static func words(for error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            if let failed = error.connectionErrors.first { return words(for: failed.error) }
+            return "\(error.host) is no name that is known here"
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
+        case NIOSSLError.uncleanShutdown: return "the server closed the connection"
+        case NIOSSLError.handshakeFailed where "\(error)".contains("CERTIFICATE_VERIFY_FAILED"):
+            return "its certificate is not one of the certificate authority in the kubeconfig"
+        case NIOSSLError.handshakeFailed: return "it does not speak TLS as expected (\(error))"
+        default: return "\(error)"
+        }
     }
 }

@@ -10,6 +10,7 @@ struct Espalier: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "espalier",
         abstract: "A self-hosted cloud platform in one binary: declare a Landscape, and it runs, is reachable, and rolls out.",
+        version: "espalier \(VersionCommand.current)",
         subcommands: [
             ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self, LogsCommand.self,
             RolloutCommand.self, StatusCommand.self, ServeCommand.self, GatewayCommand.self, VersionCommand.self,
@@ -33,7 +34,11 @@ struct Espalier: AsyncParsableCommand {
     private static func explain(_ error: any Error) -> Int32 {
         switch error {
         case let ended as Terminal.Exit: return ended.code
-        case let refused as APIError: Terminal.complain("error: \(refused.message)")
+        case let refused as APIError:
+            Terminal.complain("error: \(refused.message)")
+            if [.serviceUnavailable, .unauthorized].contains(refused.reason) {
+                Terminal.complain("hint: --data-dir, --kubeconfig or $KUBECONFIG say which server is asked, and as whom")
+            }
         case let damaged as YAMLError: Terminal.complain("\(damaged)")
         case is Files.Failure: Terminal.complain("error: \(error)")
         default:

@@ -53,6 +53,39 @@ import Testing
         #expect(progress.landscape == nil)
     }
 
+    @Test func aDecisionThatWouldChangeNothingIsRefused() {
+        var document = rollout("shop-2", "Advancing")
+        #expect(RolloutView(document: document).reasonAgainst("Abort") == nil)
+        #expect(RolloutView(document: document).reasonAgainst("Pause") == nil)
+        #expect(RolloutView(document: document).reasonAgainst("PromoteFull") == nil)
+        // Step 2 sets a weight: it waits for the gateway, not for a person.
+        #expect(RolloutView(document: document).reasonAgainst("Promote")?.hasPrefix("no step waits") == true)
+        document["spec"]?["steps"] = [["setWeight": 5], ["pause": [:]]]
+        #expect(RolloutView(document: document).reasonAgainst("Promote") == nil)
+        document["spec"]?["from"] = nil
+        #expect(RolloutView(document: document).reasonAgainst("Abort")?.contains("no earlier revision") == true)
+        let live = RolloutView(document: rollout("shop-2", "Promoted", ready: true))
+        #expect(live.reasonAgainst("Abort")?.contains("`espalier rollout undo shop` goes back") == true)
+        #expect(live.reasonAgainst("Retry") == nil)
+        let failed = RolloutView(document: rollout("shop-2", "RolledBack"))
+        #expect(failed.reasonAgainst("Promote")?.contains("`espalier rollout retry shop`") == true)
+    }
+
+    @Test func onlyOurOwnFieldsAreTakenBack() {
+        func conflict(_ managers: String...) -> APIError {
+            var error = APIError.conflict(LandscapeProgress.resource, "shop", "Apply failed")
+            error.causes = managers.map {
+                .init(reason: "FieldManagerConflict", message: "conflict with \"\($0)\" using espalier.dev/v1alpha1", field: ".spec")
+            }
+            return error
+        }
+        #expect(ApplyCommand.isOnlyOurs(conflict("espalier", "espalier")))
+        #expect(!ApplyCommand.isOnlyOurs(conflict("espalier", "kubectl")))
+        #expect(!ApplyCommand.isOnlyOurs(conflict("espalier-landscape")))
+        #expect(!ApplyCommand.isOnlyOurs(conflict()))
+        #expect(!ApplyCommand.isOnlyOurs(APIError.badRequest("conflict with \"espalier\" using")))
+    }
+
     @Test(arguments: [("Promoted", true, false), ("RolledBack", false, true), ("Superseded", false, true)])
     func endings(phase: String, ready: Bool, failed: Bool) {
         let view = RolloutView(document: rollout("shop-2", phase, ready: ready))

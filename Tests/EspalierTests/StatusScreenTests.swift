@@ -68,6 +68,32 @@ import Testing
             ])
     }
 
+    @Test func onlyWhatConcernsTheScreenIsTold() {
+        func warning(_ uid: String, _ message: String) -> Document {
+            Document([
+                "kind": "Event", "type": "Warning", "reason": "Unhealthy", "message": .string(message),
+                "lastTimestamp": .string((now - .seconds(5)).rfc3339),
+                "involvedObject": ["kind": "Pod", "name": "p", "uid": .string(uid)],
+            ])
+        }
+        var pod = pod(waiting: .null)
+        pod.metadata["uid"] = "ours"
+        pod["status"]?["containerStatuses"] = []
+        pod["status"]?["conditions"] = [
+            ["type": "Ready", "status": "False", "message": "containers with unready status: [web]"]
+        ]
+        let screen = StatusScreen(
+            landscapes: [landscape(ready: false, message: "0 of 1 pods ready")], rollouts: [], pods: [pod], routes: [],
+            events: [warning("ours", "HTTP probe answered 404"), warning("foreign", "of somebody else")], now: now)
+        #expect(
+            screen.problems == [
+                .init(what: "landscape default/shop: Ready (ServicesReady)", why: "0 of 1 pods ready"),
+                .init(
+                    what: "pod default/shop-web-0",
+                    why: "containers with unready status: [web]: HTTP probe answered 404"),
+            ])
+    }
+
     @Test func whatIsOnItsWayIsNotWrong() {
         var moving = landscape(ready: false, message: "pausing at 10 percent until somebody promotes")
         var conditions = moving.status["conditions"]?.arrayValue ?? []

@@ -5,15 +5,28 @@ package enum PrivateFile {
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
 
-        init(_ doing: String, _ path: String) {
-            description = "cannot \(doing) \(path): \(String(cString: strerror(errno)))"
+        init(_ doing: String, _ path: String, _ why: String = String(cString: strerror(errno))) {
+            description = "cannot \(doing) \(path): \(why)"
         }
     }
 
-    /// Makes a directory with mode 0700; one that exists keeps its content and gets the mode.
+    /// Makes a directory with mode 0700. One that exists must be ours alone already, or empty: the mode of a folder that
+    /// holds other things is not ours to change.
     package static func makeDirectory(_ path: String) throws(Failure) {
-        if mkdir(path, 0o700) != 0 && errno != EEXIST { throw Failure("make the directory", path) }
-        if chmod(path, 0o700) != 0 { throw Failure("restrict the directory", path) }
+        if mkdir(path, 0o700) == 0 { return }
+        guard errno == EEXIST else { throw Failure("make the directory", path) }
+        guard let entries = opendir(path) else { throw Failure("use the directory", path) }
+        defer { closedir(entries) }
+        var information = stat()
+        if fstat(dirfd(entries), &information) == 0, information.st_mode & 0o077 == 0 { return }
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { $0.prefix { $0 != 0 } }
+            if name.elementsEqual(".".utf8) || name.elementsEqual("..".utf8) { continue }
+            throw Failure(
+                "use the directory", path,
+                "others may read it, and it is not empty; name an empty or a new one, or restrict it (chmod 700)")
+        }
+        if fchmod(dirfd(entries), 0o700) != 0 { throw Failure("restrict the directory", path) }
     }
 
     /// Replaces the file at `path`: a reader sees the old content or the new, also after a power cut.

@@ -51,7 +51,7 @@ struct ApplyCommand: AsyncParsableCommand {
         var options = WriteOptions(fieldManager: "espalier")
         options.dryRun = dryRun
         options.force = forceConflicts
-        let after = try await session.client.apply(document, subresource: nil, options: options)
+        let after = try await Self.apply(document, session, options)
         let outcome =
             switch before {
             case nil: "created"
@@ -59,6 +59,27 @@ struct ApplyCommand: AsyncParsableCommand {
             default: "configured"
             }
         return "\(Self.name(information, key.name)) \(outcome)\(dryRun ? " (dry run)" : "")"
+    }
+
+    /// Applies, also over what another command of ours has written: an undo goes back on what was applied, and the next
+    /// apply says what shall be from then on. What others wrote is a conflict.
+    private static func apply(
+        _ document: Document, _ session: Session, _ options: WriteOptions
+    ) async throws(APIError) -> Document {
+        do throws(APIError) {
+            return try await session.client.apply(document, subresource: nil, options: options)
+        } catch {
+            guard isOnlyOurs(error) else { throw error }
+            var options = options
+            options.force = true
+            return try await session.client.apply(document, subresource: nil, options: options)
+        }
+    }
+
+    /// Whether a conflict is with nobody but our own field manager.
+    static func isOnlyOurs(_ error: APIError) -> Bool {
+        error.reason == .conflict && !error.causes.isEmpty
+            && error.causes.allSatisfy { $0.message.hasPrefix("conflict with \"espalier\" ") }
     }
 
     /// A dry run answers the old resourceVersion, so the documents themselves are compared, bookkeeping aside.

@@ -7,9 +7,9 @@ internal import Glibc
 struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Prints what a pod, or every pod of a landscape's service, wrote.",
-        discussion: "Examples: `logs shop/web -f`, `logs shop`, `logs shop-web-3f2a91c0-0 --previous`.")
+        discussion: "Examples: `logs shop/web -f`, `logs shop`, `logs pod/shop-web-3f2a91c0-0 --previous`.")
 
-    @Argument(help: "POD, LANDSCAPE or LANDSCAPE/SERVICE") var what: String
+    @Argument(help: "POD, LANDSCAPE, LANDSCAPE/SERVICE, or pod/POD and landscape/LANDSCAPE") var what: String
     @Flag(name: .shortAndLong, help: "Goes on printing what is written.") var follow = false
     @Flag(name: .shortAndLong, help: "What the container wrote before its last restart.") var previous = false
     @Option(help: "How many of the last lines.") var tail: Int?
@@ -40,7 +40,10 @@ struct LogsCommand: AsyncParsableCommand {
     /// The pods the argument names: a pod of that name, or those of a landscape and perhaps one service of it.
     private func pods(_ session: Session) async throws -> [String] {
         let resource = GroupResource(group: "", resource: "pods")
-        let parts = what.split(separator: "/", maxSplits: 1).map(String.init)
+        // What `get -o name` prints is understood too, unless a landscape has such a name.
+        var parts = what.split(separator: "/").map(String.init)
+        let kinds = ["pod", "pods", "po", "landscape", "landscapes", "ls", "landscape.espalier.dev"]
+        if parts.count > 1, kinds.contains(parts[0]) { parts.removeFirst() }
         if parts.count == 1 {
             do throws(APIError) {
                 return [

@@ -93,12 +93,30 @@ struct RolloutView {
     private var steps: [JSON] { document.spec["steps"]?.arrayValue ?? [] }
     private var step: Int { Int(document.status["step"]?.integerValue ?? 0) }
     var weight: Int64 { document.status["weight"]?.integerValue ?? 0 }
-    /// Whether the attempt is over. It can begin again: by the decision Retry, or Abort after a promotion.
+    /// Whether the attempt is over. It can begin again by the decision Retry.
     var hasEnded: Bool {
         ["Promoted", "RolledBack", "Superseded"].contains(condition("Progressing")?["reason"]?.stringValue ?? "")
     }
     private var ready: JSON? { condition("Ready") }
     var hasFailed: Bool { hasEnded && ready?["status"]?.stringValue != "True" }
+
+    /// Why a decision would change nothing, or not what its name says; `nil` where it is one to take now.
+    func reasonAgainst(_ decision: String) -> String? {
+        let stands = "where it stands: \(summary)"
+        switch decision {
+        case "Retry": return nil
+        case _ where hasEnded:
+            let way = hasFailed ? "retry \(landscape)` tries it again" : "undo \(landscape)` goes back"
+            return "the rollout is over; `espalier rollout \(way); \(stands)"
+        case "Abort" where document.spec["from"] == nil:
+            return "\(landscape) has no earlier revision to go back to: change it, or delete it; \(stands)"
+        case "Promote" where step >= steps.count || steps[step]["setWeight"] != nil:
+            return "no step waits for a promotion; \(stands)"
+        case "PromoteFull" where step >= steps.count:
+            return "no step is left to skip; \(stands)"
+        default: return nil
+        }
+    }
 
     private func condition(_ type: String) -> JSON? {
         document.status["conditions"]?.arrayValue?.first { $0["type"]?.stringValue == type }
@@ -175,10 +193,7 @@ enum Decision {
         guard let view = RolloutView.newest(all.items.map(RolloutView.init), of: target.name) else {
             throw APIError.badRequest("landscape \"\(target.name)\" has no rollout in namespace \(session.namespace)")
         }
-        let mayFollowEnd = ["Abort", "Retry"].contains(decision)
-        if view.hasEnded && !mayFollowEnd {
-            throw APIError.badRequest("nothing to decide: \(view.summary)")
-        }
+        if let reason = view.reasonAgainst(decision) { throw APIError.badRequest(reason) }
         var spec: JSON = ["decision": .string(decision)]
         if decision == "Promote" { spec["decisionStep"] = view.document.status["step"] ?? 0 }
         let key = ObjectKey(RolloutView.resource, namespace: session.namespace, name: view.document.name)

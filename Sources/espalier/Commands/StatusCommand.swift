@@ -93,7 +93,9 @@ struct StatusScreen {
             return [
                 name, service["hash"]?.stringValue ?? "",
                 "\(service["ready"]?.integerValue ?? 0)/\(service["desired"]?.integerValue ?? 0)", String(restarts),
-                own.compactMap { $0.status["podIP"]?.stringValue }.joined(separator: ","),
+                // Of the hash that counts: other revisions' pods may still be there, warm or on their way out.
+                own.filter { $0.labels["espalier.dev/hash"].map { $0 == service["hash"]?.stringValue } ?? true }
+                    .compactMap { $0.status["podIP"]?.stringValue }.joined(separator: ","),
             ]
         }
         let table = TextTable(header: ["SERVICE", "HASH", "READY", "RESTARTS", "ADDRESSES"], rows: rows)
@@ -130,12 +132,45 @@ struct StatusScreen {
         var explained: Set<String> = []
         for pod in pods where landscapes.contains(where: { Self.isPart(pod, of: $0) }) {
             if let why = Self.trouble(pod) {
-                problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why))
+                let told = lastWarning(about: pod).map { why.contains($0) ? "" : ": \($0)" } ?? ""
+                problems.append(Problem(what: "pod \(pod.namespace)/\(pod.name)", why: why + told))
                 explained.insert(pod.uid)
             }
         }
         if problems.isEmpty { return [] }
-        return problems + warnings(except: explained)
+        return Self.withoutRepeats(problems) + warnings(except: explained)
+    }
+
+    /// What was said of a landscape is not said again of its parts.
+    private static func withoutRepeats(_ problems: [Problem]) -> [Problem] {
+        var said: Set<String> = []
+        return problems.filter { said.insert($0.why).inserted }
+    }
+
+    /// The newest warning about a pod, which knows more than its conditions: what a probe answered, for instance.
+    private func lastWarning(about pod: Document) -> String? {
+        Events.sorted(recentWarnings.filter { $0["involvedObject"]?["uid"]?.stringValue == pod.uid })
+            .last?["message"]?.stringValue
+    }
+
+    private var recentWarnings: [Document] {
+        events.filter { event in
+            guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else {
+                return false
+            }
+            return now - time < Self.recent
+        }
+    }
+
+    /// The documents the screen speaks of; what happened to others, or to what is gone, is not its matter.
+    private var shown: Set<String> {
+        let ofLandscapes = (routes + pods).filter { document in landscapes.contains { Self.isPart(document, of: $0) } }
+        let current = rollouts.filter { rollout in
+            !rollout.hasEnded && landscapes.contains {
+                $0.name == rollout.landscape && $0.namespace == rollout.document.namespace
+            }
+        }
+        return Set((landscapes + ofLandscapes + current.map(\.document)).map(\.uid))
     }
 
     /// The conditions that say something is wrong, not those that say it is on its way. Ready repeats what another
@@ -164,13 +199,8 @@ struct StatusScreen {
     }
 
     private func warnings(except explained: Set<String>) -> [Problem] {
-        let recent = events.filter { event in
-            if explained.contains(event["involvedObject"]?["uid"]?.stringValue ?? "") { return false }
-            guard event["type"]?.stringValue == "Warning", let time = Instant(rfc3339: Events.time(event)) else {
-                return false
-            }
-            return now - time < Self.recent
-        }
+        let shown = shown.subtracting(explained)
+        let recent = recentWarnings.filter { shown.contains($0["involvedObject"]?["uid"]?.stringValue ?? "") }
         return Events.sorted(recent).suffix(5).map { event in
             let object = event["involvedObject"]
             let name =

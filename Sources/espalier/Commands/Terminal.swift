@@ -28,8 +28,10 @@ enum Terminal {
         }
     }
 
-    /// Colour goes to a terminal only, and never where NO_COLOR is set.
-    static let isColoured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+    /// Colour goes to a terminal that knows it only, and never where NO_COLOR is set.
+    static let isColoured =
+        isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+        && getenv("TERM").map { String(cString: $0) != "dumb" } ?? false
 
     enum Colour: String { case red = "31", green = "32", yellow = "33", grey = "90" }
 

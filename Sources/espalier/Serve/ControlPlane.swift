@@ -4,6 +4,7 @@ internal import ControlLoop
 internal import Gateway
 internal import Glibc
 internal import Logging
+internal import NIOCore
 internal import NIOPosix
 internal import Node
 internal import Reconcilers
@@ -42,7 +43,7 @@ struct ControlPlane {
         setenv("ESPALIER_DATA_DIR", directory, 1)
 
         let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
-        let store = try Keyspace.open(directory: directory, fileSystem: files, clock: clock, keys: keys)
+        let store = try await open(directory, files, clock, keys)
         let network = await NodeNetwork.probe(
             dataDirectory: directory, spawner: SystemProcessSpawner(), allowsBridge: settings.givesPodsNetworks)
         var configuration = APIConfiguration()
@@ -52,9 +53,16 @@ struct ControlPlane {
             store: store, clock: clock, random: random, bundled: try BundledDefinitions.load(), configuration: configuration)
         let client = InProcessClient(pipeline: pipeline)
 
-        let service = try await APIService.start(
-            pipeline, APIService.Options(dataDirectory: directory, host: settings.host, port: settings.port),
-            group: MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoops), logger: logger)
+        let service: APIService
+        do {
+            service = try await APIService.start(
+                pipeline, APIService.Options(dataDirectory: directory, host: settings.host, port: settings.port),
+                group: MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoops), logger: logger)
+        } catch let error as IOError {
+            let why = String(cString: strerror(error.errnoCode))
+            throw Files.Failure(
+                description: "the API cannot listen on \(settings.host):\(settings.port): \(why); --listen names another address")
+        }
 
         let gateway = GatewayAgent(
             configuration: GatewayConfiguration(
@@ -79,6 +87,21 @@ struct ControlPlane {
             }
         }
         return ControlPlane(store: store, service: service, gateway: gateway, node: node, tasks: tasks, logger: logger)
+    }
+
+    /// Opens the store. A server that was just killed may hold its lock for a moment longer.
+    private static func open(
+        _ directory: String, _ files: LinuxFileSystem, _ clock: SystemClock, _ keys: SealingKeys
+    ) async throws -> Keyspace {
+        for _ in 0..<20 {
+            do throws(StoreError) {
+                return try Keyspace.open(directory: directory, fileSystem: files, clock: clock, keys: keys)
+            } catch {
+                guard case .locked = error else { throw error }
+            }
+            try await clock.sleep(for: .milliseconds(100))
+        }
+        return try Keyspace.open(directory: directory, fileSystem: files, clock: clock, keys: keys)
     }
 
     /// Ends in good order: first what acts, then what answers, then what remembers.

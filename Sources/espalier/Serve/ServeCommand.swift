@@ -63,6 +63,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// The data directory, made where it is missing, as an absolute path without links.
     private static func directory(_ path: String) throws -> String {
+        // Its parents too, as `mkdir -p` makes them.
+        for end in path.indices.dropFirst() where path[end] == "/" { mkdir(String(path[..<end]), 0o755) }
         try PrivateFile.makeDirectory(path)
         guard let resolved = realpath(path, nil) else {
             throw Files.Failure(description: "\(path): \(String(cString: strerror(errno)))")
