@@ -20,7 +20,8 @@ extension Engine {
                 case .create(let document):
                     try await create(child, owned(document, owner), item, primary, now: now)
                 }
-            } catch  where [.invalid, .forbidden, .badRequest, .alreadyExists].contains(error.reason) {
+            } catch  where [.invalid, .forbidden, .badRequest, .alreadyExists, .unknown].contains(error.reason) {
+                // Without a reason: an apply that does not fit the schema of the kind.
                 refusals.append(Refusal(key: child.key, message: error.message))
                 var details = metadata(item)
                 details["child"] = "\(child.key)"

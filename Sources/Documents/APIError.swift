@@ -19,11 +19,13 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         case internalError = "InternalError"
         case serviceUnavailable = "ServiceUnavailable"
         case timeout = "Timeout"
+        /// No reason is given.
+        case unknown = ""
     }
 
     /// One reason among several, with the field it is about.
     package struct Cause: Sendable, Equatable {
-        /// For example `FieldValueInvalid`.
+        /// For example `FieldValueInvalid`; empty where no reason is given.
         package var reason: String
         package var message: String
         /// A field path such as `spec.rules[0].backends`; empty when the cause is about no field.
@@ -62,7 +64,7 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         self.retryAfterSeconds = retryAfterSeconds
     }
 
-    package var description: String { "\(reason.rawValue): \(message)" }
+    package var description: String { reason == .unknown ? message : "\(reason.rawValue): \(message)" }
 
     package static func badRequest(_ message: String) -> APIError {
         APIError(code: 400, reason: .badRequest, message: message)
@@ -110,7 +112,9 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         if !causes.isEmpty {
             details["causes"] = .array(
                 causes.map { cause in
-                    var json: JSONObject = ["reason": .string(cause.reason), "message": .string(cause.message)]
+                    var json = JSONObject()
+                    if !cause.reason.isEmpty { json["reason"] = .string(cause.reason) }
+                    json["message"] = .string(cause.message)
                     if !cause.field.isEmpty { json["field"] = .string(cause.field) }
                     return .object(json)
                 })
@@ -118,9 +122,10 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         if retryAfterSeconds > 0 { details["retryAfterSeconds"] = .integer(Int64(retryAfterSeconds)) }
         var status: JSONObject = [
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure", "message": .string(message),
-            "reason": .string(reason.rawValue),
         ]
-        if !details.isEmpty { status["details"] = .object(details) }
+        if reason != .unknown { status["reason"] = .string(reason.rawValue) }
+        // Upstream sends empty details with this one reason.
+        if !details.isEmpty || reason == .methodNotAllowed { status["details"] = .object(details) }
         status["code"] = .integer(Int64(code))
         return .object(status)
     }
@@ -131,7 +136,7 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         let details = json["details"]
         self.init(
             code: Int(json["code"]?.integerValue ?? 500),
-            reason: json["reason"]?.stringValue.flatMap(Reason.init) ?? .internalError,
+            reason: json["reason"].map { $0.stringValue.flatMap(Reason.init) ?? .internalError } ?? .unknown,
             message: json["message"]?.stringValue ?? "the server gave no message",
             name: details?["name"]?.stringValue ?? "", group: details?["group"]?.stringValue ?? "",
             kind: details?["kind"]?.stringValue ?? "", uid: details?["uid"]?.stringValue ?? "",

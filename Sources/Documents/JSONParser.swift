@@ -7,6 +7,22 @@ package struct JSONParseError: Error, Equatable, CustomStringConvertible {
     /// Both count from 1; a column is a byte.
     package let line: Int
     package let column: Int
+    /// What the reader was about to read, as Go says it, and the byte it found there; no byte at the end.
+    package var context = ""
+    package var found: UInt8?
+
+    /// The error as Go's `encoding/json` words it, where it has words for it.
+    package var goDescription: String {
+        guard let found else {
+            return message.hasSuffix("found the end") ? "unexpected end of JSON input" : description
+        }
+        if context.isEmpty { return description }
+        let scalar = Unicode.Scalar(found)
+        var text = String(Character(scalar))
+        if found == UInt8(ascii: "'") { text = "\\'" }
+        if found < 0x20 || found > 0x7E { text = "\\u00" + (found < 16 ? "0" : "") + String(found, radix: 16) }
+        return "invalid character '\(text)' \(context)"
+    }
 
     package var description: String { "line \(line), column \(column): \(message)" }
 }
@@ -71,7 +87,9 @@ package struct JSONParser {
         skipSpace()
         let value = try parseValue()
         skipSpace()
-        if position < bytes.count { throw error("expected the end of the document, found \(found())") }
+        if position < bytes.count {
+            throw error("expected the end of the document, found \(found())", "after top-level value")
+        }
         return value
     }
 
@@ -85,7 +103,7 @@ package struct JSONParser {
         case UInt8(ascii: "f"): return try parseWord("false", .bool(false))
         case UInt8(ascii: "n"): return try parseWord("null", .null)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try parseNumber()
-        default: throw error("expected a value, found \(found())")
+        default: throw error("expected a value, found \(found())", "looking for beginning of value")
         }
     }
 
@@ -101,11 +119,14 @@ package struct JSONParser {
         while true {
             skipSpace()
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else {
-                throw error("expected a member name in quotes, found \(found())")
+                throw error(
+                    "expected a member name in quotes, found \(found())", "looking for beginning of object key string")
             }
             let key = try parseString()
             skipSpace()
-            guard take(UInt8(ascii: ":")) else { throw error("expected \":\" after a member name, found \(found())") }
+            guard take(UInt8(ascii: ":")) else {
+                throw error("expected \":\" after a member name, found \(found())", "after object key")
+            }
             skipSpace()
             let known = duplicates.count
             let value = try parseValue()
@@ -116,7 +137,9 @@ package struct JSONParser {
             }
             skipSpace()
             if take(UInt8(ascii: ",")) { continue }
-            guard take(UInt8(ascii: "}")) else { throw error("expected \",\" or \"}\" in an object, found \(found())") }
+            guard take(UInt8(ascii: "}")) else {
+                throw error("expected \",\" or \"}\" in an object, found \(found())", "after object key:value pair")
+            }
             depth -= 1
             return .object(object)
         }
@@ -138,7 +161,9 @@ package struct JSONParser {
             if duplicates.count > known { nameDuplicates(from: known, below: "[\(elements.count - 1)]") }
             skipSpace()
             if take(UInt8(ascii: ",")) { continue }
-            guard take(UInt8(ascii: "]")) else { throw error("expected \",\" or \"]\" in an array, found \(found())") }
+            guard take(UInt8(ascii: "]")) else {
+                throw error("expected \",\" or \"]\" in an array, found \(found())", "after array element")
+            }
             depth -= 1
             return .array(elements)
         }
@@ -305,12 +330,14 @@ package struct JSONParser {
         return byte > 0x20 && byte < 0x7F ? "\"\(Character(Unicode.Scalar(byte)))\"" : "byte \(byte)"
     }
 
-    private func error(_ message: String, at offset: Int? = nil) -> JSONParseError {
+    private func error(_ message: String, _ context: String = "", at offset: Int? = nil) -> JSONParseError {
         let offset = offset ?? position
         let before = bytes[..<min(offset, bytes.count)]
         let line = before.count { $0 == 0x0A } + 1
         let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        return JSONParseError(message: message, offset: offset, line: line, column: offset - lineStart + 1)
+        return JSONParseError(
+            message: message, offset: offset, line: line, column: offset - lineStart + 1, context: context,
+            found: offset < bytes.count ? bytes[offset] : nil)
     }
 
     /// Puts `step` before the paths that were found inside it. Paths are made on the way back up, and only where there

@@ -69,6 +69,25 @@ struct JSONTests {
         #expect(throws: JSONParseError.self) { try JSONParser.parse(bytes) }
     }
 
+    @Test(
+        "errors in the words of Go",
+        arguments: [
+            ("", "unexpected end of JSON input"),
+            ("{", "unexpected end of JSON input"),
+            (#"{"a":"b"#, "unexpected end of JSON input"),
+            ("{nonsense", "invalid character 'n' looking for beginning of object key string"),
+            ("a: b", "invalid character 'a' looking for beginning of value"),
+            (#"{"a" 1}"#, "invalid character '1' after object key"),
+            (#"{"a":1 2}"#, "invalid character '2' after object key:value pair"),
+            ("[1 2]", "invalid character '2' after array element"),
+            ("{} {}", "invalid character '{' after top-level value"),
+            ("\u{7f}", #"invalid character '\u007f' looking for beginning of value"#),
+        ])
+    func goErrors(text: String, expected: String) {
+        let error = #expect(throws: JSONParseError.self) { try JSONParser.parse(Array(text.utf8)) }
+        #expect(error?.goDescription == expected)
+    }
+
     @Test("nesting and size are bounded")
     func bounds() throws {
         let deep = String(repeating: "[", count: 128) + String(repeating: "]", count: 128)

@@ -14,7 +14,8 @@ package enum ServerSideApply {
         var subresource: String
         /// Whether status is written through its subresource only.
         var hasStatus: Bool
-        var now: String
+        /// `nil`: no time is noted.
+        var now: String?
 
         func identity(_ operation: ManagedFields.Operation) -> ManagedFields.Identity {
             ManagedFields.Identity(
@@ -37,7 +38,7 @@ package enum ServerSideApply {
     ///
     /// The result has `metadata.managedFields`; it is `live` itself where nothing changed, so that nothing is written.
     /// `hasStatus` says that status is a subresource: then an apply reaches either the status or everything else.
-    /// Throws 409 with a cause for each field another manager owns, 400 for a `config` that does not fit the schema.
+    /// Throws 409 with a cause for each field another manager owns, 500 for a `config` that does not fit the schema.
     package static func apply(
         config: JSON, to live: JSON?, schema: Schema, manager: String, apiVersion: String, subresource: String?,
         force: Bool, now: Instant, hasStatus: Bool = false
@@ -68,11 +69,11 @@ package enum ServerSideApply {
     /// do. Never fails: where the bookkeeping is impossible the document is stored without.
     package static func update(
         from live: JSON?, to new: JSON, schema: Schema, manager: String, apiVersion: String, subresource: String?,
-        now: Instant, hasStatus: Bool = false
+        now: Instant?, hasStatus: Bool = false
     ) -> JSON {
         let context = Context(
             root: .root(schema), manager: manager, apiVersion: apiVersion, subresource: subresource ?? "",
-            hasStatus: hasStatus, now: now.rfc3339)
+            hasStatus: hasStatus, now: now?.rfc3339)
         var managed = startingPoint(live, new, ignoresNew: subresource != nil)
         let bareLive = live.map(withoutManagedFields) ?? .object(JSONObject())
         let bareNew = withoutManagedFields(new)
@@ -204,14 +205,11 @@ package enum ServerSideApply {
         let text =
             errors.count == 1
             ? errors[0].description : "errors:" + errors.map { "\n  \($0)" }.joined()
+        // As upstream, which gives no reason here.
         throw APIError(
-            code: 400, reason: .badRequest,
+            code: 500, reason: .unknown,
             message: "failed to create typed patch object (\(document.namespace)/\(document.name); "
-                + "\(document.groupVersionKind)): \(text)",
-            causes: errors.map {
-                APIError.Cause(
-                    reason: "FieldValueInvalid", message: $0.message, field: String($0.path.text.drop { $0 == "." }))
-            })
+                + "\(document.groupVersionKind)): \(text)")
     }
 
     private static func withoutManagedFields(_ document: JSON) -> JSON {

@@ -37,7 +37,13 @@ package struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
                 "field selector: expected at most \(DocumentLimits.selectorBytes) bytes, found \(text.utf8.count)")
         }
         var requirements: [Requirement] = []
-        for term in Self.terms(text) where !term.isEmpty { requirements.append(try Self.requirement(term)) }
+        for term in Self.terms(text) where !term.isEmpty {
+            guard let requirement = Self.requirement(term) else {
+                let found = String(decoding: term, as: UTF8.self)
+                throw .badRequest("invalid selector: '\(text)'; can't understand '\(found)'")
+            }
+            requirements.append(requirement)
+        }
         self.init(requirements)
     }
 
@@ -59,40 +65,41 @@ package struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
         return terms
     }
 
-    private static func requirement(_ term: [UInt8]) throws(APIError) -> Requirement {
+    /// `nil` for a term that is neither path=value nor path==value nor path!=value.
+    private static func requirement(_ term: [UInt8]) -> Requirement? {
         let equals = UInt8(ascii: "=")
         guard let sign = term.firstIndex(where: { $0 == equals || $0 == UInt8(ascii: "!") }) else {
-            throw invalid(term)
+            return nil
         }
         let isEqual = term[sign] == equals
         var start = sign + 1
         if start < term.count, term[start] == equals {
             start += 1
         } else if !isEqual {
-            throw invalid(term)
+            return nil
         }
         let path = String(decoding: term[..<sign], as: UTF8.self)
-        return Requirement(path: path, isEqual: isEqual, value: try unescaped(term[start...], in: term))
+        return unescaped(term[start...]).map { Requirement(path: path, isEqual: isEqual, value: $0) }
     }
 
-    private static func unescaped(_ value: ArraySlice<UInt8>, in term: [UInt8]) throws(APIError) -> String {
+    private static func unescaped(_ value: ArraySlice<UInt8>) -> String? {
         var result: [UInt8] = []
         var isEscaped = false
         for byte in value {
             let isSpecial = byte == UInt8(ascii: "\\") || byte == UInt8(ascii: ",") || byte == UInt8(ascii: "=")
             if isEscaped {
-                guard isSpecial else { throw invalid(term) }
+                guard isSpecial else { return nil }
                 result.append(byte)
                 isEscaped = false
             } else if byte == UInt8(ascii: "\\") {
                 isEscaped = true
             } else if isSpecial {
-                throw invalid(term)
+                return nil
             } else {
                 result.append(byte)
             }
         }
-        if isEscaped { throw invalid(term) }
+        if isEscaped { return nil }
         return String(decoding: result, as: UTF8.self)
     }
 
@@ -103,10 +110,5 @@ package struct FieldSelector: Sendable, Hashable, CustomStringConvertible {
             result.unicodeScalars.append(character)
         }
         return result
-    }
-
-    private static func invalid(_ term: [UInt8]) -> APIError {
-        let text = String(decoding: term.prefix(100), as: UTF8.self)
-        return .badRequest("invalid field selector term: '\(text)'; expected path=value, path==value or path!=value")
     }
 }
