@@ -9,8 +9,10 @@ package final class CatalogueDocuments: Sendable {
         package let bytes: [UInt8]
         package let tag: String
 
-        init(_ json: JSON) {
-            bytes = json.encoded
+        init(_ json: JSON) { self.init(bytes: json.encoded) }
+
+        init(bytes: [UInt8]) {
+            self.bytes = bytes
             tag = ContentHash.text(bytes)
         }
     }
@@ -33,6 +35,16 @@ package final class CatalogueDocuments: Sendable {
         if let known = cache.withLock({ $0["openapi/\(name)"] }) { return known }
         guard let document = OpenAPI(catalogue: catalogue).document(name) else { return nil }
         return cached("openapi/\(name)") { document }
+    }
+
+    package var openAPIVersion2: Encoded {
+        cached("openapi/v2") { OpenAPIVersion2(catalogue: catalogue).document }
+    }
+
+    package var openAPIVersion2Protobuf: Encoded {
+        cached("openapi/v2/protobuf") {
+            Encoded(bytes: OpenAPIVersion2.protobuf(OpenAPIVersion2(catalogue: catalogue).document))
+        }
     }
 
     /// The index of OpenAPI v3. The hash in each address lets clients keep the document for ever.
@@ -61,9 +73,11 @@ package final class CatalogueDocuments: Sendable {
         return ContentHash.text(Array(text.utf8))
     }
 
-    private func cached(_ name: String, _ make: () -> JSON) -> Encoded {
+    private func cached(_ name: String, _ make: () -> JSON) -> Encoded { cached(name) { Encoded(make()) } }
+
+    private func cached(_ name: String, _ make: () -> Encoded) -> Encoded {
         if let known = cache.withLock({ $0[name] }) { return known }
-        let encoded = Encoded(make())
+        let encoded = make()
         cache.withLock { $0[name] = encoded }
         return encoded
     }

@@ -18,7 +18,8 @@ package struct Discovery: Sendable {
         let items = catalogue.groups.filter { $0.group.isEmpty == core }.map { group in
             JSON.object([
                 "metadata": core ? [:] : ["name": .string(group.group)],
-                "versions": .array(catalogue.versions(ofGroup: group.group).map { aggregated(group.definitions, version: $0) }),
+                "versions": .array(
+                    catalogue.versions(ofGroup: group.group).map { aggregated(group.definitions, version: $0) }),
             ])
         }
         return [
@@ -51,7 +52,11 @@ package struct Discovery: Sendable {
     }
 
     private func responseKind(_ kind: GroupVersionKind) -> JSON {
-        ["group": .string(kind.group), "version": .string(kind.version), "kind": .string(kind.kind)]
+        // The core group leaves the version out, as upstream does; clients take that of the list.
+        [
+            "group": .string(kind.group), "version": .string(kind.group.isEmpty ? "" : kind.version),
+            "kind": .string(kind.kind),
+        ]
     }
 
     // MARK: Legacy
@@ -91,12 +96,14 @@ package struct Discovery: Sendable {
             guard let served = definition.version(version) else { continue }
             var object: JSONObject = [
                 "name": .string(definition.plural), "singularName": .string(definition.singular),
-                "namespaced": .bool(definition.isNamespaced), "kind": .string(definition.kind), "verbs": verbs(definition),
+                "namespaced": .bool(definition.isNamespaced), "kind": .string(definition.kind),
+                "verbs": verbs(definition),
             ]
             if !definition.shortNames.isEmpty { object["shortNames"] = strings(definition.shortNames) }
             if !definition.categories.isEmpty { object["categories"] = strings(definition.categories) }
             object["storageVersionHash"] = .string(
-                ContentHash.text(Array("\(definition.group)/\(definition.storageVersion.name)/\(definition.kind)".utf8)))
+                ContentHash.text(Array("\(definition.group)/\(definition.storageVersion.name)/\(definition.kind)".utf8))
+            )
             resources.append(.object(object))
             for subresource in subresources(definition, served) {
                 var entry: JSONObject = [
@@ -127,14 +134,19 @@ package struct Discovery: Sendable {
         let verbs: [String]
     }
 
-    private func subresources(_ definition: ResourceDefinition, _ version: ResourceDefinition.Version) -> [Subresource] {
+    private func subresources(_ definition: ResourceDefinition, _ version: ResourceDefinition.Version) -> [Subresource]
+    {
         let kind = GroupVersionKind(group: definition.group, version: version.name, kind: definition.kind)
         var result: [Subresource] = []
         if definition.groupResource == WellKnown.namespaces {
             result.append(Subresource(name: "finalize", kind: kind, verbs: ["update"]))
         }
-        if definition.groupResource == WellKnown.pods { result.append(Subresource(name: "log", kind: kind, verbs: ["get"])) }
-        if version.hasStatus { result.append(Subresource(name: "status", kind: kind, verbs: ["get", "patch", "update"])) }
+        if definition.groupResource == WellKnown.pods {
+            result.append(Subresource(name: "log", kind: kind, verbs: ["get"]))
+        }
+        if version.hasStatus {
+            result.append(Subresource(name: "status", kind: kind, verbs: ["get", "patch", "update"]))
+        }
         if version.scale != nil {
             let scale = GroupVersionKind(group: "autoscaling", version: "v1", kind: "Scale")
             result.append(Subresource(name: "scale", kind: scale, verbs: ["get", "patch", "update"]))

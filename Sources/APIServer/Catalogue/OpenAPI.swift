@@ -28,11 +28,16 @@ package struct OpenAPI: Sendable {
         var paths = JSONObject()
         var schemas = JSONObject()
         for definition in catalogue.definitions where definition.group == group {
-            guard let resource = catalogue.resource(group: group, version: version, resource: definition.plural) else { continue }
+            guard let resource = catalogue.resource(group: group, version: version, resource: definition.plural) else {
+                continue
+            }
             addPaths(of: resource, to: &paths)
             addSchemas(of: resource, to: &schemas)
         }
         for (name, schema) in MetaSchemas.all { schemas[name] = schema }
+        if paths.members.contains(where: { $0.key.hasSuffix("/scale") }) {
+            addSchemas(of: ScaleTable.resource, to: &schemas)
+        }
         schemas.sort()
         return [
             "openapi": "3.0.0", "info": ["title": "Kubernetes", "version": "v1.32.0"], "paths": .object(paths),
@@ -45,7 +50,9 @@ package struct OpenAPI: Sendable {
     private func addPaths(of resource: ServedResource, to paths: inout JSONObject) {
         let definition = resource.definition
         let root = definition.group.isEmpty ? "/api/\(resource.version.name)" : "/apis/\(resource.apiVersion)"
-        let collection = definition.isNamespaced ? "\(root)/namespaces/{namespace}/\(definition.plural)" : "\(root)/\(definition.plural)"
+        let collection =
+            definition.isNamespaced
+            ? "\(root)/namespaces/{namespace}/\(definition.plural)" : "\(root)/\(definition.plural)"
         var shared: [JSON] = []
         if definition.isNamespaced { shared.append(parameter("namespace", in: "path", "string")) }
         let named = shared + [parameter("name", in: "path", "string")]
@@ -58,17 +65,27 @@ package struct OpenAPI: Sendable {
         ])
         paths[collection] = .object(JSONObject(onCollection + [("parameters", .array(shared))]))
         let onDocument = operations([
-            ("get", "get", "get"), ("update", "put", "put"), ("patch", "patch", "patch"), ("delete", "delete", "delete"),
+            ("get", "get", "get"), ("update", "put", "put"), ("patch", "patch", "patch"),
+            ("delete", "delete", "delete"),
         ])
+        if definition.isNamespaced, verbs.contains("list") {
+            paths["\(root)/\(definition.plural)"] = ["get": operation(resource, action: "list"), "parameters": []]
+        }
         if onDocument.isEmpty { return }
         paths["\(collection)/{name}"] = .object(JSONObject(onDocument + [("parameters", .array(named))]))
         if resource.version.hasStatus {
             let status = ["get", "put", "patch"].map { ($0, operation(resource, action: $0)) }
             paths["\(collection)/{name}/status"] = .object(JSONObject(status + [("parameters", .array(named))]))
         }
+        if resource.version.scale != nil {
+            let kind = GroupVersionKind(group: "autoscaling", version: "v1", kind: "Scale")
+            let scale = ["get", "put", "patch"].map { ($0, operation(resource, action: $0, kind: kind)) }
+            paths["\(collection)/{name}/scale"] = .object(JSONObject(scale + [("parameters", .array(named))]))
+        }
     }
 
-    private func operation(_ resource: ServedResource, action: String) -> JSON {
+    private func operation(_ resource: ServedResource, action: String, kind: GroupVersionKind? = nil) -> JSON {
+        let kind = kind ?? resource.kind
         let parameters: [JSON] =
             switch action {
             case "post", "put":
@@ -83,9 +100,9 @@ package struct OpenAPI: Sendable {
                 ["dryRun", "propagationPolicy"].map { parameter($0, in: "query", "string") }
             default: []
             }
-        let reference: JSON = ["$ref": .string("#/components/schemas/\(Self.schemaName(resource.kind))")]
+        let reference: JSON = ["$ref": .string("#/components/schemas/\(Self.schemaName(kind))")]
         var object: JSONObject = [
-            "x-kubernetes-action": .string(action), "x-kubernetes-group-version-kind": Self.json(resource.kind),
+            "x-kubernetes-action": .string(action), "x-kubernetes-group-version-kind": Self.json(kind),
             "parameters": .array(parameters),
             "responses": ["200": ["description": "OK", "content": ["application/json": ["schema": reference]]]],
         ]
@@ -96,7 +113,9 @@ package struct OpenAPI: Sendable {
     }
 
     private func parameter(_ name: String, in place: String, _ type: String) -> JSON {
-        var object: JSONObject = ["name": .string(name), "in": .string(place), "schema": ["type": .string(type), "uniqueItems": true]]
+        var object: JSONObject = [
+            "name": .string(name), "in": .string(place), "schema": ["type": .string(type), "uniqueItems": true],
+        ]
         if place == "path" { object["required"] = true }
         return .object(object)
     }
@@ -105,21 +124,26 @@ package struct OpenAPI: Sendable {
 
     private func addSchemas(of resource: ServedResource, to schemas: inout JSONObject) {
         let name = Self.schemaName(resource.kind)
-        var schema = resource.version.schema.source.objectValue ?? JSONObject()
+        let source = resource.version.schema.source
+        var schema =
+            (resource.definition.isBuiltIn ? source : Self.withAlternatives(source)).objectValue ?? JSONObject()
         var properties = schema["properties"]?.objectValue ?? JSONObject()
         properties["apiVersion"] = ["type": "string", "description": .string(MetaSchemas.apiVersionText)]
         properties["kind"] = ["type": "string", "description": .string(MetaSchemas.kindText)]
-        properties["metadata"] = [
-            "description": .string(MetaSchemas.metadataText), "allOf": [["$ref": .string("#/components/schemas/\(MetaSchemas.objectMetaName)")]],
-            "default": [:],
+        var metadata: JSONObject = [
+            "description": .string(MetaSchemas.metadataText),
+            "allOf": [["$ref": .string("#/components/schemas/\(MetaSchemas.objectMetaName)")]],
         ]
+        if resource.definition.isBuiltIn { metadata["default"] = [:] }
+        properties["metadata"] = .object(metadata)
         properties.sort()
         schema["type"] = "object"
         schema["properties"] = .object(properties)
         schema["x-kubernetes-group-version-kind"] = [Self.json(resource.kind)]
         schemas[name] = .object(schema)
         schemas["\(name)List"] = [
-            "type": "object", "description": .string("\(resource.definition.listKind) is a list of \(resource.definition.kind)"),
+            "type": "object",
+            "description": .string("\(resource.definition.listKind) is a list of \(resource.definition.kind)"),
             "required": ["items"],
             "properties": [
                 "apiVersion": ["type": "string"], "kind": ["type": "string"],
@@ -127,9 +151,19 @@ package struct OpenAPI: Sendable {
                 "metadata": ["$ref": .string("#/components/schemas/\(MetaSchemas.listMetaName)")],
             ],
             "x-kubernetes-group-version-kind": [
-                Self.json(GroupVersionKind(group: resource.kind.group, version: resource.kind.version, kind: resource.definition.listKind))
+                Self.json(
+                    GroupVersionKind(
+                        group: resource.kind.group, version: resource.kind.version, kind: resource.definition.listKind))
             ],
         ]
+    }
+
+    /// Says of every integer-or-string in a user's schema that it may be either, which the definition need not.
+    private static func withAlternatives(_ schema: JSON) -> JSON {
+        schema.mappingSchemas { node in
+            guard node["x-kubernetes-int-or-string"]?.boolValue == true, node["anyOf"] == nil else { return }
+            node["anyOf"] = [["type": "integer"], ["type": "string"]]
+        }
     }
 
     static func json(_ kind: GroupVersionKind) -> JSON {
@@ -179,9 +213,14 @@ enum MetaSchemas {
         (timeName, ["type": "string", "format": "date-time", "description": "A time in RFC 3339."]),
     ]
 
-    private static func string(_ description: String) -> JSON { ["type": "string", "description": .string(description)] }
+    private static func string(_ description: String) -> JSON {
+        ["type": "string", "description": .string(description)]
+    }
     private static func strings(_ description: String) -> JSON {
-        ["type": "object", "description": .string(description), "additionalProperties": ["type": "string", "default": ""]]
+        [
+            "type": "object", "description": .string(description),
+            "additionalProperties": ["type": "string", "default": ""],
+        ]
     }
     private static func time(_ description: String) -> JSON {
         ["description": .string(description), "allOf": [["$ref": .string("#/components/schemas/\(timeName)")]]]
@@ -196,9 +235,12 @@ enum MetaSchemas {
     private static let objectMeta: JSON = [
         "type": "object", "description": "ObjectMeta is metadata that all persisted resources must have.",
         "properties": [
-            "annotations": strings("Annotations is an unstructured key value map stored with a resource. They are not queryable."),
+            "annotations": strings(
+                "Annotations is an unstructured key value map stored with a resource. They are not queryable."),
             "creationTimestamp": time("When the object was created. Set by the server."),
-            "deletionGracePeriodSeconds": ["type": "integer", "format": "int64", "description": "How long the object may take to end."],
+            "deletionGracePeriodSeconds": [
+                "type": "integer", "format": "int64", "description": "How long the object may take to end.",
+            ],
             "deletionTimestamp": time("When deletion was asked for, plus the grace period. Set by the server."),
             "finalizers": [
                 "type": "array", "items": ["type": "string", "default": ""], "x-kubernetes-list-type": "set",
@@ -206,7 +248,9 @@ enum MetaSchemas {
                 "description": "Must be empty before the object is deleted from the registry.",
             ],
             "generateName": string("A prefix, to which the server adds a random suffix where name is missing."),
-            "generation": ["type": "integer", "format": "int64", "description": "Counts changes of the desired state."],
+            "generation": [
+                "type": "integer", "format": "int64", "description": "Counts changes of the desired state.",
+            ],
             "labels": strings("Map of string keys and values that can be used to organize and select objects."),
             "managedFields": [
                 "type": "array", "x-kubernetes-list-type": "atomic",
@@ -220,7 +264,8 @@ enum MetaSchemas {
                 "description": "Objects this one depends on: it is deleted when all of them are gone.",
                 "items": ["default": [:], "allOf": [["$ref": .string("#/components/schemas/\(ownerReferenceName)")]]],
             ],
-            "resourceVersion": string("An opaque value that changes with every change of the object. Set by the server."),
+            "resourceVersion": string(
+                "An opaque value that changes with every change of the object. Set by the server."),
             "selfLink": string("Deprecated, and not filled."),
             "uid": string("Unique in time and space. Set by the server."),
         ],
@@ -240,7 +285,9 @@ enum MetaSchemas {
         "properties": [
             "apiVersion": string("API version of the referent."), "kind": string("Kind of the referent."),
             "name": string("Name of the referent."), "uid": string("UID of the referent."),
-            "controller": ["type": "boolean", "description": "If true, this reference points to the managing controller."],
+            "controller": [
+                "type": "boolean", "description": "If true, this reference points to the managing controller.",
+            ],
             "blockOwnerDeletion": [
                 "type": "boolean", "description": "If true, foreground deletion of the owner waits for this object.",
             ],
@@ -250,8 +297,10 @@ enum MetaSchemas {
     private static let managedFields: JSON = [
         "type": "object", "description": "ManagedFieldsEntry says which fields a manager owns.",
         "properties": [
-            "apiVersion": string("The version the fields are written in."), "manager": string("The name of the manager."),
-            "operation": string("Apply or Update."), "subresource": string("The subresource the manager wrote through."),
+            "apiVersion": string("The version the fields are written in."),
+            "manager": string("The name of the manager."),
+            "operation": string("Apply or Update."),
+            "subresource": string("The subresource the manager wrote through."),
             "time": time("When the entry last changed."), "fieldsType": string("FieldsV1."),
             "fieldsV1": [
                 "description": "The fields.", "allOf": [["$ref": .string("#/components/schemas/\(fieldsName)")]],

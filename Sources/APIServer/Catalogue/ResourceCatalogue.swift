@@ -20,7 +20,7 @@ package final class ServedResource: Sendable {
         groupResource = definition.groupResource
         kind = GroupVersionKind(group: definition.group, version: version.name, kind: definition.kind)
         apiVersion = kind.apiVersion
-        columns = TableColumn.columns(of: version)
+        columns = TableColumn.columns(of: version, isBuiltIn: definition.isBuiltIn)
         keyPrefix = StoreKey.prefix(definition.groupResource)
         selectableFields = Set(version.selectableFields.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 })
     }
@@ -76,7 +76,8 @@ package final class ResourceCatalogue: Sendable {
             for version in definition.versions where version.isServed || version.isStorage {
                 let resource = ServedResource(definition, version)
                 if version.isServed {
-                    let location = ResourceLocation(group: definition.group, version: version.name, resource: definition.plural)
+                    let location = ResourceLocation(
+                        group: definition.group, version: version.name, resource: definition.plural)
                     byPath[location] = resource
                     byKind[resource.kind] = resource
                 }

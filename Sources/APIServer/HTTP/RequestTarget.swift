@@ -76,6 +76,8 @@ package struct RequestTarget: Sendable, Equatable {
     /// `/api/v1/namespaces/{name}/status` is a subresource of a namespace, not a resource called status.
     private static func resource(group: String, version: String, _ rest: ArraySlice<String>) -> Route {
         var parts = Array(rest)
+        let isWatch = parts.count > 1 && parts[0] == "watch"
+        if isWatch { parts.removeFirst() }
         var namespace: String?
         let isNamespaceItself = parts.count < 3 || (parts.count == 3 && ["status", "finalize"].contains(parts[2]))
         if parts.first == "namespaces", !(group.isEmpty && isNamespaceItself), parts.count >= 3 {
@@ -87,7 +89,7 @@ package struct RequestTarget: Sendable, Equatable {
             ResourcePath(
                 group: group, version: version, namespace: namespace, resource: resource,
                 name: parts.count > 1 ? parts[1] : nil, subresource: parts.count > 2 ? parts[2] : nil,
-                remainder: Array(parts.dropFirst(3))))
+                remainder: Array(parts.dropFirst(3)), isWatch: isWatch))
     }
 }
 
@@ -102,10 +104,12 @@ package struct ResourcePath: Sendable, Hashable {
     package var subresource: String?
     /// What stands behind the subresource, as in `pods/web/proxy/a/b`.
     package var remainder: [String]
+    /// Whether the path is the old form of a watch, as in `/api/v1/watch/pods`.
+    package var isWatch: Bool
 
     package init(
         group: String, version: String, namespace: String?, resource: String, name: String?, subresource: String?,
-        remainder: [String]
+        remainder: [String], isWatch: Bool = false
     ) {
         self.group = group
         self.version = version
@@ -114,6 +118,7 @@ package struct ResourcePath: Sendable, Hashable {
         self.name = name
         self.subresource = subresource
         self.remainder = remainder
+        self.isWatch = isWatch
     }
 }
 
@@ -175,7 +180,9 @@ enum PercentEncoding {
             let byte = bytes[position]
             position += 1
             if byte == UInt8(ascii: "%") {
-                guard position + 1 < bytes.endIndex, let high = digit(bytes[position]), let low = digit(bytes[position + 1]) else {
+                guard position + 1 < bytes.endIndex, let high = digit(bytes[position]),
+                    let low = digit(bytes[position + 1])
+                else {
                     throw .badRequest("expected two hexadecimal digits behind % in the path or the query")
                 }
                 result.append(high << 4 | low)

@@ -42,9 +42,14 @@ extension APIPipeline {
         new = admitted.document
         if resource.groupResource == WellKnown.customResourceDefinitions { new = CustomResources.established(new, old: nil, clock.now()) }
         if !isApply {
-            new.json = ServerSideApply.update(
-                from: nil, to: new.json, schema: resource.version.schema, manager: options.fieldManager,
-                apiVersion: resource.apiVersion, subresource: nil, now: clock.now(), hasStatus: resource.version.hasStatus)
+            // The finalizers of a namespace are the server's own: no manager owns them.
+            var declared = new
+            if resource.groupResource == WellKnown.namespaces { declared["spec"] = nil }
+            let owned = ServerSideApply.update(
+                from: nil, to: declared.json, schema: resource.version.schema, manager: options.fieldManager,
+                apiVersion: resource.apiVersion, subresource: nil, now: clock.now(),
+                hasStatus: resource.version.hasStatus)
+            new.json["metadata"]?["managedFields"] = owned["metadata"]?["managedFields"]
         }
         if store.snapshot(.sequenced).get(StoreKey(key)) != nil { return nil }
         if options.isDryRun {

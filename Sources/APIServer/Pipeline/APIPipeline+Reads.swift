@@ -51,7 +51,8 @@ extension APIPipeline {
         var after = start?.key
         var isEnd = false
         while !isEnd {
-            let page = snapshot.list(prefix: prefix, after: after, limit: request.limit > 0 ? request.limit - entries.count + 1 : nil)
+            let page = snapshot.list(
+                prefix: prefix, after: after, limit: request.limit > 0 ? request.limit - entries.count + 1 : nil)
             isEnd = request.limit == 0 || page.count <= request.limit - entries.count
             for entry in page {
                 if request.limit > 0, entries.count == request.limit {
@@ -66,13 +67,16 @@ extension APIPipeline {
         return ListAnswer(entries: entries, revision: snapshot.revision, continuation: "", remaining: nil)
     }
 
-    private func isSelected(_ entry: Entry, _ selection: Selection, _ resource: ServedResource) throws(APIError) -> Bool {
+    private func isSelected(_ entry: Entry, _ selection: Selection, _ resource: ServedResource) throws(APIError) -> Bool
+    {
         if selection.isEverything { return true }
         return selection.matches(try Self.decode(entry, resource))
     }
 
     /// A page that is full, while more follows.
-    private func page(_ entries: [Entry], _ snapshot: Snapshot, _ request: ListRequest, _ resource: ServedResource) -> ListAnswer {
+    private func page(_ entries: [Entry], _ snapshot: Snapshot, _ request: ListRequest, _ resource: ServedResource)
+        -> ListAnswer
+    {
         guard let last = entries.last else {
             return ListAnswer(entries: [], revision: snapshot.revision, continuation: "", remaining: nil)
         }
@@ -80,7 +84,9 @@ extension APIPipeline {
         let token = ContinueToken(revision: snapshot.revision, key: last.key, resource)
         var remaining: Int?
         if request.selection.isEverything {
-            let following = request.continuation.isEmpty ? snapshot.count(prefix: prefix) - entries.count
+            let following =
+                request.continuation.isEmpty
+                ? snapshot.count(prefix: prefix) - entries.count
                 : snapshot.count(prefix: prefix, after: last.key)
             remaining = following
         }
@@ -100,13 +106,16 @@ extension APIPipeline {
                 return try store.snapshot(at: revision)
             }
             let snapshot = store.snapshot(visibility)
-            if let revision = Revision(request.resourceVersion), revision > snapshot.revision { throw StoreError.future(revision) }
+            if let revision = Revision(request.resourceVersion), revision > snapshot.revision {
+                throw StoreError.future(revision)
+            }
             return snapshot
         } catch {
             if case .compacted = error, let start { throw Self.expiredToken(start) }
             if case .future(let revision) = error {
                 var refusal = APIError(error)
-                refusal.message = "Timeout: Too large resource version: \(revision), current: \(store.snapshot(visibility).revision)"
+                refusal.message =
+                    "Timeout: Too large resource version: \(revision), current: \(store.snapshot(visibility).revision)"
                 throw refusal
             }
             throw APIError(error)
@@ -139,10 +148,19 @@ struct ContinueToken {
     init(parsing text: String, _ resource: ServedResource) throws(APIError) {
         let standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
         let padding = String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
-        guard let bytes = Base64.decode(standard.hasSuffix("=") ? standard : standard + padding),
-            let json = try? JSONParser.parse(bytes), json["v"]?.stringValue == "meta.k8s.io/v1",
-            let version = json["rv"]?.integerValue, let start = json["start"]?.stringValue
-        else { throw .badRequest("invalid continue token: continue key is not valid: it was not made by this server") }
+        let refusal = "invalid continue token: continue key is not valid:"
+        guard let bytes = Base64.decode(standard.hasSuffix("=") ? standard : standard + padding) else {
+            throw .badRequest("\(refusal) it is not base64")
+        }
+        let json: JSON
+        do throws(JSONParseError) {
+            json = try JSONParser.parse(bytes)
+        } catch {
+            throw .badRequest("\(refusal) \(error.goDescription)")
+        }
+        guard json["v"]?.stringValue == "meta.k8s.io/v1", let version = json["rv"]?.integerValue,
+            let start = json["start"]?.stringValue
+        else { throw .badRequest("\(refusal) it was not made by this server") }
         revision = version > 0 ? Revision(rawValue: UInt64(version)) : nil
         self.start = start
         var parts = start.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

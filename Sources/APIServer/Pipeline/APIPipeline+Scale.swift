@@ -1,3 +1,4 @@
+internal import Admission
 package import Documents
 internal import Seams
 
@@ -38,21 +39,38 @@ extension APIPipeline {
             if old.json[path: path] == nil { current.json = Self.setting(.integer(0), at: path[...], in: old.json) }
             let wanted = try transform(try self.scale(of: current, scale))
             if !wanted.name.isEmpty, wanted.name != key.name {
-                throw .badRequest("the name of the object (\(wanted.name)) does not match the name on the URL (\(key.name))")
+                throw .badRequest(
+                    "the name of the object (\(wanted.name)) does not match the name on the URL (\(key.name))")
             }
             let version = wanted.resourceVersion
             if !version.isEmpty, version != old.resourceVersion { throw Self.modified(key) }
-            guard let replicas = wanted.spec["replicas"]?.integerValue ?? (wanted.spec["replicas"] == nil ? 0 : nil), replicas >= 0 else {
-                let found = wanted.spec["replicas"]?.text() ?? "null"
-                throw .invalid(
-                    GroupVersionKind(group: "autoscaling", version: "v1", kind: "Scale"), key.name,
-                    [APIError.Cause(
-                        reason: "FieldValueInvalid", message: "Invalid value: \(found): should be a non-negative integer",
-                        field: "spec.replicas")])
-            }
+            let replicas = wanted.spec["replicas"] ?? 0
             var new = old
-            new.json = Self.setting(.integer(replicas), at: path[...], in: old.json)
+            new.json = Self.setting(replicas, at: path[...], in: old.json)
+            guard let count = replicas.integerValue, count >= 0 else {
+                throw self.refusedScale(resource, scale, old: old, new: new, replicas, options)
+            }
             return new
+        }
+    }
+
+    /// For kinds of users the schema speaks first, and the field is named as their definition names it.
+    private func refusedScale(
+        _ resource: ServedResource, _ scale: ResourceDefinition.Scale, old: Document, new: Document, _ replicas: JSON,
+        _ options: WriteRequest
+    ) -> APIError {
+        var cause = APIError.Cause(
+            reason: "FieldValueInvalid", message: "Invalid value: \(replicas.text()): should be a non-negative integer",
+            field: "spec.replicas")
+        if resource.definition.isBuiltIn {
+            return .invalid(GroupVersionKind(group: "autoscaling", version: "v1", kind: "Scale"), old.name, [cause])
+        }
+        cause.field = scale.specReplicasPath
+        do throws(APIError) {
+            _ = try admit(resource, .update, old: old, new: new, subresource: "scale", options, isPatch: true)
+            return .invalid(resource.kind, old.name, [cause])
+        } catch {
+            return error.reason == .invalid ? .invalid(resource.kind, old.name, error.causes + [cause]) : error
         }
     }
 

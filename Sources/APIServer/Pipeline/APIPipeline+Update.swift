@@ -9,10 +9,12 @@ extension APIPipeline {
 
     /// Replaces a document, or its part behind `subresource`.
     package func update(
-        _ resource: ServedResource, _ key: ObjectKey, _ document: Document, _ options: WriteRequest, subresource: String?
+        _ resource: ServedResource, _ key: ObjectKey, _ document: Document, _ options: WriteRequest,
+        subresource: String?
     ) throws(APIError) -> WriteAnswer {
         if !document.name.isEmpty, document.name != key.name {
-            throw .badRequest("the name of the object (\(document.name)) does not match the name on the URL (\(key.name))")
+            throw .badRequest(
+                "the name of the object (\(document.name)) does not match the name on the URL (\(key.name))")
         }
         if !document.namespace.isEmpty, document.namespace != key.namespace {
             throw .badRequest("the namespace of the provided object does not match the namespace sent on the request")
@@ -34,14 +36,17 @@ extension APIPipeline {
         let kind = GroupVersionKind(group: resource.kind.group, version: "", kind: resource.definition.plural)
         return .invalid(
             kind, name,
-            [APIError.Cause(
-                reason: "FieldValueInvalid", message: "Invalid value: 0: must be specified for an update",
-                field: "metadata.resourceVersion")])
+            [
+                APIError.Cause(
+                    reason: "FieldValueInvalid", message: "Invalid value: 0: must be specified for an update",
+                    field: "metadata.resourceVersion")
+            ])
     }
 
     /// Patches a document, or its part behind `subresource`. A `resourceVersion` that the patch sets pins the document.
     package func patch(
-        _ resource: ServedResource, _ key: ObjectKey, _ patch: DocumentPatch, _ options: WriteRequest, subresource: String?
+        _ resource: ServedResource, _ key: ObjectKey, _ patch: DocumentPatch, _ options: WriteRequest,
+        subresource: String?
     ) throws(APIError) -> WriteAnswer {
         try change(resource, key, options, subresource: subresource, isPatch: true) { old throws(APIError) in
             let result = try patch.applied(to: old.json, schema: resource.version.schema)
@@ -50,7 +55,8 @@ extension APIPipeline {
                 throw .badRequest("a patch cannot change apiVersion or kind of \(key.resource) \"\(key.name)\"")
             }
             if document.name != old.name {
-                throw .badRequest("the name of the object (\(document.name)) does not match the name on the URL (\(key.name))")
+                throw .badRequest(
+                    "the name of the object (\(document.name)) does not match the name on the URL (\(key.name))")
             }
             return document
         }
@@ -61,7 +67,8 @@ extension APIPipeline {
         _ resource: ServedResource, _ key: ObjectKey, _ config: Document, _ options: WriteRequest, subresource: String?
     ) throws(APIError) -> WriteAnswer {
         if !config.name.isEmpty, config.name != key.name {
-            throw .badRequest("the name of the object (\(config.name)) does not match the name on the URL (\(key.name))")
+            throw .badRequest(
+                "the name of the object (\(config.name)) does not match the name on the URL (\(key.name))")
         }
         if !config.namespace.isEmpty, config.namespace != key.namespace {
             throw .badRequest("the namespace of the provided object does not match the namespace sent on the request")
@@ -95,7 +102,8 @@ extension APIPipeline {
     }
 
     private func applied(
-        _ config: Document, to old: Document?, _ resource: ServedResource, _ options: WriteRequest, _ subresource: String?
+        _ config: Document, to old: Document?, _ resource: ServedResource, _ options: WriteRequest,
+        _ subresource: String?
     ) throws(APIError) -> JSON {
         var config = config
         if resource.groupResource == WellKnown.secrets { Self.mergeStringData(&config) }
@@ -139,7 +147,9 @@ extension APIPipeline {
                 return WriteAnswer(
                     document: old, bytes: entry.value.array, revision: entry.modRevision, warnings: admitted.warnings)
             }
-            if let answer = try store(new, over: (entry, old), resource, key, options, admitted.warnings) { return answer }
+            if let answer = try store(new, over: (entry, old), resource, key, options, admitted.warnings) {
+                return answer
+            }
         }
         throw Self.tooManyRaces
     }
@@ -148,14 +158,20 @@ extension APIPipeline {
         let version = new.resourceVersion
         if !version.isEmpty, version != "0", version != old.resourceVersion { throw Self.modified(key) }
         if !new.uid.isEmpty, new.uid != old.uid {
+            let place = (old.namespace.isEmpty ? [key.name] : [old.namespace, key.name]).joined(separator: "/")
+            let group = key.resource.group.contains(".") ? "\(key.resource.group)/" : ""
             throw .conflict(
-                key.resource, key.name, "Precondition failed: UID in precondition: \(new.uid), UID in object meta: \(old.uid)")
+                key.resource, key.name,
+                "StorageError: invalid object, Code: 4, Key: /registry/\(group)\(key.resource.resource)/\(place), "
+                    + "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \(new.uid), "
+                    + "UID in object meta: \(old.uid)")
         }
         guard old.isBeingDeleted else { return }
         let added = new.finalizers.filter { !old.finalizers.contains($0) }.sorted()
         if !added.isEmpty {
             let list = added.map { "\"\($0)\"" }.joined(separator: ", ")
-            let message = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\(list)}"
+            let message =
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\(list)}"
             throw .invalid(
                 old.groupVersionKind, key.name,
                 [APIError.Cause(reason: "FieldValueForbidden", message: message, field: "metadata.finalizers")])
@@ -197,7 +213,8 @@ extension APIPipeline {
         if !isApply {
             new.json = ServerSideApply.update(
                 from: old.json, to: new.json, schema: resource.version.schema, manager: options.fieldManager,
-                apiVersion: resource.apiVersion, subresource: subresource, now: clock.now(),
+                apiVersion: resource.apiVersion, subresource: subresource,
+                now: subresource == "scale" ? nil : clock.now(),  // upstream notes no time of a scale
                 hasStatus: resource.version.hasStatus)
         }
         return new
@@ -218,7 +235,8 @@ extension APIPipeline {
         _ new: Document, over stored: (entry: Entry, document: Document), _ resource: ServedResource, _ key: ObjectKey,
         _ options: WriteRequest, _ warnings: [String]
     ) throws(APIError) -> WriteAnswer? {
-        let isLast = stored.document.isBeingDeleted && !stored.document.finalizers.isEmpty && new.finalizers.isEmpty
+        let isLast =
+            stored.document.isBeingDeleted && !stored.document.finalizers.isEmpty && new.finalizers.isEmpty
             && (new.json["metadata"]?["deletionGracePeriodSeconds"]?.integerValue ?? 0) == 0
         if options.isDryRun {
             return WriteAnswer(document: new, revision: nil, isGone: isLast, warnings: warnings)
@@ -228,7 +246,8 @@ extension APIPipeline {
         guard let done = try commit([write]) else { return nil }
         tidy(limit: APIServerLimits.tidyStepsPerWrite)
         return WriteAnswer(
-            document: Self.withRevision(new, done.revision), bytes: isLast ? nil : done.bytes[0], revision: done.revision,
+            document: Self.withRevision(new, done.revision), bytes: isLast ? nil : done.bytes[0],
+            revision: done.revision,
             isGone: isLast, warnings: warnings)
     }
 }

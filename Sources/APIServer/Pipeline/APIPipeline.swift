@@ -98,7 +98,11 @@ package final class APIPipeline: Sendable {
     private func install(_ bundled: BundledDefinitions) throws(APIError) {
         guard let definitions = catalogue.storage(WellKnown.customResourceDefinitions),
             let namespaces = catalogue.storage(WellKnown.namespaces)
-        else { throw APIError(code: 500, reason: .internalError, message: "the bundled kinds lack Namespace or CustomResourceDefinition") }
+        else {
+            throw APIError(
+                code: 500, reason: .internalError,
+                message: "the bundled kinds lack Namespace or CustomResourceDefinition")
+        }
         let options = WriteRequest(fieldManager: "espalier")
         for namespace in configuration.namespaces {
             let key = namespaces.key(namespace: "", name: namespace)
@@ -136,7 +140,8 @@ package final class APIPipeline: Sendable {
         do throws(JSONParseError) {
             return Document(try JSONParser.parse(entry.value.array))
         } catch {
-            throw APIError(code: 500, reason: .internalError, message: "\(entry.key) is stored as something unreadable: \(error)")
+            throw APIError(
+                code: 500, reason: .internalError, message: "\(entry.key) is stored as something unreadable: \(error)")
         }
     }
 
@@ -148,7 +153,9 @@ package final class APIPipeline: Sendable {
     }
 
     static func internalError(_ message: String) -> APIError {
-        APIError(code: 500, reason: .internalError, message: "Internal error occurred: \(message)")
+        APIError(
+            code: 500, reason: .internalError, message: "Internal error occurred: \(message)",
+            causes: [APIError.Cause(reason: "", message: message, field: "")])
     }
 
     /// A random UID, version 4.

@@ -8,6 +8,9 @@ enum ComputedCell {
         case "dataCount": .integer(Int64(count(document["data"]) + count(document["binaryData"])))
         case "selector": .string(selector(document.spec["selector"]))
         case "roleRef": .string("\(text(document["roleRef"]?["kind"]))/\(text(document["roleRef"]?["name"]))")
+        case "subjectUsers": .string(subjects(document, "User"))
+        case "subjectGroups": .string(subjects(document, "Group"))
+        case "subjectServiceAccounts": .string(subjects(document, "ServiceAccount"))
         case "accessModes": .string(accessModes(document))
         case "controller": .string(controller(document))
         case "containerNames": .string(containers(document, "name"))
@@ -24,7 +27,8 @@ enum ComputedCell {
         case "endpoints", "endpointSliceAddresses", "endpointSlicePorts": endpoints(rule, document)
         case "nodeStatus", "nodeRoles": node(rule, document)
         case "jobStatus", "jobCompletions", "jobDuration", "cronJobActive": job(rule, document, now: now)
-        case "eventLastSeen", "eventFirstSeen", "eventObject", "eventSource", "eventCount": event(rule, document, now: now)
+        case "eventLastSeen", "eventFirstSeen", "eventObject", "eventSource", "eventCount":
+            event(rule, document, now: now)
         default: .null
         }
     }
@@ -49,6 +53,14 @@ enum ComputedCell {
         }
         let pairs = json.objectValue?.members.map { "\($0.key)=\(text($0.value))" } ?? []
         return orNone(pairs.sorted().joined(separator: ","))
+    }
+
+    private static func subjects(_ document: Document, _ kind: String) -> String {
+        let subjects = (document["subjects"]?.arrayValue ?? []).filter { text($0["kind"]) == kind }
+        return subjects.map { subject in
+            let namespace = text(subject["namespace"])
+            return (kind == "ServiceAccount" && !namespace.isEmpty ? "\(namespace)/" : "") + text(subject["name"])
+        }.joined(separator: ", ")
     }
 
     private static func accessModes(_ document: Document) -> String {
@@ -118,7 +130,8 @@ enum ComputedCell {
     }
 
     private static func shortened(_ values: [String]) -> String {
-        values.count <= 3 ? values.joined(separator: ",")
+        values.count <= 3
+            ? values.joined(separator: ",")
             : values.prefix(3).joined(separator: ",") + " + \(values.count - 3) more..."
     }
 
@@ -212,7 +225,9 @@ enum PodCell {
                 reason = text(waiting["reason"])
             } else if let ended = state?["terminated"] {
                 let signal = ComputedCell.integer(ended["signal"])
-                reason = !text(ended["reason"]).isEmpty ? text(ended["reason"])
+                reason =
+                    !text(ended["reason"]).isEmpty
+                    ? text(ended["reason"])
                     : signal != 0 ? "Signal:\(signal)" : "ExitCode:\(ComputedCell.integer(ended["exitCode"]))"
             } else if state?["running"] != nil, status["ready"]?.boolValue == true {
                 hasRunning = true

@@ -13,9 +13,11 @@ package struct TableColumn: Sendable {
 
     package let definition: ResourceDefinition.Column
     let source: Source
+    /// The type the table names; `nil`: that of the definition.
+    var shownType: String?
 
     /// `Name`, then the columns of the definition; where it has none, `Age`.
-    package static func columns(of version: ResourceDefinition.Version) -> [TableColumn] {
+    package static func columns(of version: ResourceDefinition.Version, isBuiltIn: Bool = false) -> [TableColumn] {
         let name = ResourceDefinition.Column(
             name: "Name", type: "string", format: "name", description: nameDescription, jsonPath: "", priority: 0)
         // Events bring a column Name of their own, at the end.
@@ -23,25 +25,33 @@ package struct TableColumn: Sendable {
         var columns = hasOwnName ? [] : [TableColumn(definition: name, source: .name)]
         for var column in version.columns {
             if column.description.isEmpty {
-                column.description = column.jsonPath == ageColumn.jsonPath
-                    ? ageDescription : "Custom resource definition column (in JSONPath format): \(column.jsonPath)"
+                column.description =
+                    column.jsonPath == ageColumn.jsonPath
+                    ? ageDescription
+                    : isBuiltIn ? "" : "Custom resource definition column (in JSONPath format): \(column.jsonPath)"
             }
-            columns.append(TableColumn(definition: column, source: source(column.jsonPath)))
+            // Built-in kinds send ages as texts and say so.
+            let shown = isBuiltIn && column.type == "date" ? "string" : column.type
+            columns.append(TableColumn(definition: column, source: source(column.jsonPath), shownType: shown))
         }
-        if version.columns.isEmpty { columns.append(TableColumn(definition: ageColumn, source: source(ageColumn.jsonPath))) }
+        if version.columns.isEmpty {
+            columns.append(TableColumn(definition: ageColumn, source: source(ageColumn.jsonPath)))
+        }
         return columns
     }
 
     private static func source(_ path: String) -> Source {
         if path.hasPrefix("espalier:") { return .computed(String(path.dropFirst("espalier:".count))) }
         let template = path.hasPrefix("{") ? path : "{\(path)}"
-        if let parsed = try? JSONPath(parsing: template) { return .path(parsed) }  // a column nobody can read stays empty
+        // A column nobody can read stays empty.
+        if let parsed = try? JSONPath(parsing: template) { return .path(parsed) }
         return .missing
     }
 
     package var json: JSON {
         [
-            "name": .string(definition.name), "type": .string(definition.type), "format": .string(definition.format),
+            "name": .string(definition.name), "type": .string(shownType ?? definition.type),
+            "format": .string(definition.format),
             "description": .string(definition.description), "priority": .integer(Int64(definition.priority)),
         ]
     }
@@ -64,7 +74,9 @@ package struct TableColumn: Sendable {
             guard let instant = Instant(rfc3339: text) else { return "<unknown>" }
             return .string(HumanDuration.text(now - instant))
         case "integer":
-            if let number = value.doubleValue, number.magnitude < 9e18 { return .integer(value.integerValue ?? Int64(number)) }
+            if let number = value.doubleValue, number.magnitude < 9e18 {
+                return .integer(value.integerValue ?? Int64(number))
+            }
             return .null
         case "number": return value.doubleValue == nil ? .null : value
         case "boolean": return value.boolValue.map(JSON.bool) ?? .null
@@ -73,7 +85,8 @@ package struct TableColumn: Sendable {
     }
 
     private static let ageColumn = ResourceDefinition.Column(
-        name: "Age", type: "date", format: "", description: ageDescription, jsonPath: ".metadata.creationTimestamp", priority: 0)
+        name: "Age", type: "date", format: "", description: ageDescription, jsonPath: ".metadata.creationTimestamp",
+        priority: 0)
 
     private static let nameDescription = """
         Name must be unique within a namespace. Is required when creating resources, although some resources may allow a \

@@ -16,7 +16,7 @@ extension APIExchange {
                 options.duplicateFields = parsed.duplicates
                 return parsed.value
             } catch {
-                throw .badRequest("couldn't get version/kind; json parse error: \(error)")
+                throw .badRequest("couldn't get version/kind; json parse error: \(error.goDescription)")
             }
         }
     }
@@ -35,6 +35,17 @@ extension APIExchange {
         }
     }
 
+    /// How the body begins: JSON as text, anything else in hexadecimal.
+    private var bodySummary: String {
+        let start = bodyBytes.prefix(30)
+        guard let first = start.first else { return "<empty>" }
+        let text =
+            first == UInt8(ascii: "{")
+            ? String(decoding: start, as: UTF8.self)
+            : start.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return start.count < request.body.readableBytes ? "\(text) ..." : text
+    }
+
     /// The body as a document of `resource`. Built-in kinds may leave out what the address says already.
     func readDocument(_ resource: ServedResource, _ options: inout WriteRequest) throws(APIError) -> Document {
         let kind = resource.kind.kind
@@ -43,8 +54,8 @@ extension APIExchange {
             json = try readBody(&options)
         } catch {
             if error.reason != .badRequest { throw error }
-            let found = request.body.readableBytes == 0 ? "<empty>" : String(decoding: bodyBytes.prefix(200), as: UTF8.self)
-            throw .badRequest("the object provided is unrecognized (must be of type \(kind)): \(error.message) (\(found))")
+            throw .badRequest(
+                "the object provided is unrecognized (must be of type \(kind)): \(error.message) (\(bodySummary))")
         }
         guard var object = json.objectValue else {
             throw .badRequest(
@@ -53,15 +64,19 @@ extension APIExchange {
         }
         let isBuiltIn = resource.definition.isBuiltIn
         if isBuiltIn, (object["kind"]?.stringValue ?? "").isEmpty { object["kind"] = .string(kind) }
-        if isBuiltIn, (object["apiVersion"]?.stringValue ?? "").isEmpty { object["apiVersion"] = .string(resource.apiVersion) }
+        if isBuiltIn, (object["apiVersion"]?.stringValue ?? "").isEmpty {
+            object["apiVersion"] = .string(resource.apiVersion)
+        }
         if (object["kind"]?.stringValue ?? "").isEmpty {
             throw .badRequest(
-                "the object provided is unrecognized (must be of type \(kind)): Object 'Kind' is missing in '\(json.text())' ({})")
+                "the object provided is unrecognized (must be of type \(kind)): Object 'Kind' is missing in '\(json.text())' ({})"
+            )
         }
         let version = object["apiVersion"]?.stringValue ?? ""
         if version != resource.apiVersion {
             throw .badRequest(
-                "the API version in the data (\(version)) does not match the expected API version (\(resource.apiVersion))")
+                "the API version in the data (\(version)) does not match the expected API version (\(resource.apiVersion))"
+            )
         }
         let found = object["kind"]?.stringValue ?? ""
         if isBuiltIn, found != kind {

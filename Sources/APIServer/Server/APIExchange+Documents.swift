@@ -24,13 +24,14 @@ extension APIExchange {
             guard let document = documents.openAPI(name) else { return notFound() }
             send(document, isImmutable: query.has("hash"))
         case .metrics: plain(.ok, metrics)
-        case .openAPIVersion2: openAPIVersion2()
+        case .openAPIVersion2: openAPIVersion2(documents)
         case .unknown, .resource: notFound()
         }
     }
 
     static let version: JSON = [
-        "major": "1", "minor": "32", "gitVersion": "v1.32.0+espalier", "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
+        "major": "1", "minor": "32", "gitVersion": "v1.32.0+espalier", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "",
         "goVersion": "", "compiler": "swift", "platform": "linux/amd64",
     ]
 
@@ -49,34 +50,28 @@ extension APIExchange {
             "Cache-Control": "public", "ETag": "\"\(encoded.tag)\"", "Vary": "Accept",
         ]
         if header("If-None-Match") == "\"\(encoded.tag)\"" { return response.send(.notModified, headers, ByteBuffer()) }
-        headers.add(name: "Content-Type", value: "application/json;g=apidiscovery.k8s.io;v=\(version);as=APIGroupDiscoveryList")
+        headers.add(
+            name: "Content-Type", value: "application/json;g=apidiscovery.k8s.io;v=\(version);as=APIGroupDiscoveryList")
         response.send(.ok, headers, body(encoded))
     }
 
-    /// OpenAPI v2 without a single schema, enough for clients that look here for a kind they did not find in v3.
-    private func openAPIVersion2() {
+    private func openAPIVersion2(_ documents: CatalogueDocuments) {
         let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-        if header("Accept").contains(protobuf) {
-            // Document { swagger = 1, info = 2 { title = 1, version = 2 }, paths = 8 {} }
-            var bytes: [UInt8] = [0x0a, 3] + Array("2.0".utf8)
-            let info = [0x0a, 10] + Array("Kubernetes".utf8) + [0x12, 7] + Array("v1.32.0".utf8)
-            bytes += [0x12, UInt8(info.count)] + info + [0x42, 0]
-            // As upstream answers: clients cannot read a media type with an @ in it.
-            let type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-            return response.send(.ok, headers(type), ByteBuffer(bytes: bytes))
-        }
-        answer(.ok, [
-            "swagger": "2.0", "info": ["title": "Kubernetes", "version": "v1.32.0"], "paths": [:], "definitions": [:],
-        ])
+        guard header("Accept").contains(protobuf) else { return send(documents.openAPIVersion2, isImmutable: false) }
+        // As upstream answers: clients cannot read a media type with an @ in it.
+        let type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+        send(documents.openAPIVersion2Protobuf, isImmutable: false, contentType: type)
     }
 
-    private func send(_ encoded: CatalogueDocuments.Encoded, isImmutable: Bool) {
+    private func send(
+        _ encoded: CatalogueDocuments.Encoded, isImmutable: Bool, contentType: String = "application/json"
+    ) {
         var headers: HTTPHeaders = [
             "Cache-Control": isImmutable ? "public, immutable" : "no-cache, private", "ETag": "\"\(encoded.tag)\"",
             "Vary": "Accept",
         ]
         if header("If-None-Match") == "\"\(encoded.tag)\"" { return response.send(.notModified, headers, ByteBuffer()) }
-        headers.add(name: "Content-Type", value: "application/json")
+        headers.add(name: "Content-Type", value: contentType)
         response.send(.ok, headers, ByteBuffer(bytes: encoded.bytes))
     }
 

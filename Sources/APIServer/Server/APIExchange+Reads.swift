@@ -11,7 +11,9 @@ extension APIExchange {
         let version = query["resourceVersion"]
         if !version.isEmpty { _ = try Self.revision(version) }
         let entry = try pipeline.get(key, .durable)
-        if representation.form == .document, resource.isStorageVersion { return try answer(.ok, bytes: entry.value.array) }
+        if representation.form == .document, resource.isStorageVersion {
+            return try answer(.ok, bytes: entry.value.array)
+        }
         try answer(.ok, try APIPipeline.decode(entry, resource), resource)
     }
 
@@ -20,7 +22,8 @@ extension APIExchange {
         switch representation.form {
         case .table(let version):
             let table = Table(
-                resource, version: version, included: try Table.included(query["includeObject"]), now: pipeline.clock.now())
+                resource, version: version, included: try Table.included(query["includeObject"]),
+                now: pipeline.clock.now())
             answer(status, table.json([document], metadata: ["resourceVersion": .string(document.resourceVersion)]))
         case .partialMetadata(let version, _): answer(status, PartialMetadata.json(document, version: version))
         default: answer(status, document.json)
@@ -30,14 +33,20 @@ extension APIExchange {
     static func revision(_ text: String) throws(APIError) -> Revision {
         guard let revision = Revision(text) else {
             throw .badRequest(
-                "invalid resource version: resourceVersion: Invalid value: \"\(text)\": strconv.ParseUint: parsing \"\(text)\": invalid syntax")
+                "invalid resource version: resourceVersion: Invalid value: \"\(text)\": strconv.ParseUint: parsing \"\(text)\": invalid syntax"
+            )
         }
         return revision
     }
 
     func list(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) {
         representation = try Representation.negotiate(accept: header("Accept"))
-        if case .partialMetadata(_, isList: false) = representation.form { throw Representation.notAcceptable }
+        if case .partialMetadata(_, isList: false) = representation.form {
+            let type = resource.definition.isBuiltIn ? resource.definition.listKind : "unstructured.UnstructuredList"
+            throw APIError(
+                code: 406, reason: .notAcceptable,
+                message: "you requested PartialObjectMetadata, but the requested object is a list (*\(type))")
+        }
         let request = try listRequest(resource, path)
         let wanted = Revision(request.resourceVersion)
         if let wanted, wanted > pipeline.store.durableRevision, wanted <= pipeline.store.sequencedRevision {
@@ -72,15 +81,20 @@ extension APIExchange {
         switch representation.form {
         case .table(let version):
             let table = Table(
-                resource, version: version, included: try Table.included(query["includeObject"]), now: pipeline.clock.now())
+                resource, version: version, included: try Table.included(query["includeObject"]),
+                now: pipeline.clock.now())
             answer(.ok, table.json(try documents(list, resource), metadata: .object(metadata)))
         case .partialMetadata(let version, _):
             var items: [JSON] = []
-            for document in try documents(list, resource) { items.append(PartialMetadata.json(document, version: version)) }
-            answer(.ok, [
-                "kind": "PartialObjectMetadataList", "apiVersion": .string("meta.k8s.io/\(version)"),
-                "metadata": .object(metadata), "items": .array(items),
-            ])
+            for document in try documents(list, resource) {
+                items.append(PartialMetadata.json(document, version: version))
+            }
+            answer(
+                .ok,
+                [
+                    "kind": "PartialObjectMetadataList", "apiVersion": .string("meta.k8s.io/\(version)"),
+                    "metadata": .object(metadata), "items": .array(items),
+                ])
         default:
             if metadata["continue"] == nil { metadata["continue"] = "" }
             metadata.sort()
@@ -96,7 +110,8 @@ extension APIExchange {
     }
 
     /// A list whose items are the stored bytes, one behind the other.
-    private func listBytes(_ resource: ServedResource, _ list: ListAnswer, _ metadata: JSON) throws(APIError) -> [UInt8] {
+    private func listBytes(_ resource: ServedResource, _ list: ListAnswer, _ metadata: JSON) throws(APIError) -> [UInt8]
+    {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(list.entries.reduce(512) { $0 + $1.value.count + 1 })
         bytes.append(contentsOf: "{\"apiVersion\":\"\(resource.apiVersion)\",\"items\":[".utf8)
@@ -119,7 +134,9 @@ extension APIExchange {
     func runLog(_ key: ObjectKey) throws(APIError) {
         _ = try pipeline.get(key, .durable)
         guard let source = handler.logSource else {
-            throw APIError(code: 503, reason: .serviceUnavailable, message: "no node serves logs yet; try again", retryAfterSeconds: 1)
+            throw APIError(
+                code: 503, reason: .serviceUnavailable, message: "no node serves logs yet; try again",
+                retryAfterSeconds: 1)
         }
         var request = PodLogRequest(namespace: key.namespace, pod: key.name)
         request.container = query["container"]
@@ -141,33 +158,52 @@ enum ListOptionsRules {
         let sendsInitialEvents = query.has("sendInitialEvents")
         if sendsInitialEvents {
             guard isWatch else {
-                let unbound = version.isEmpty && !match.isEmpty
-                    ? [cause("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")] : []
+                let unbound =
+                    version.isEmpty && !match.isEmpty
+                    ? [
+                        cause(
+                            "resourceVersionMatch",
+                            "resourceVersionMatch is forbidden unless resourceVersion is provided")
+                    ] : []
                 throw refusal(unbound + [cause("sendInitialEvents", "sendInitialEvents is forbidden for list")])
             }
             guard match == "NotOlderThan" else {
-                throw refusal("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+                throw refusal(
+                    "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
             }
             return
         }
         if match.isEmpty { return }
-        if isWatch { throw refusal("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided") }
-        if version.isEmpty { throw refusal("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided") }
-        if !query["continue"].isEmpty { throw refusal("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided") }
+        if isWatch {
+            throw refusal(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+        }
+        if version.isEmpty {
+            throw refusal(
+                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+        }
+        if !query["continue"].isEmpty {
+            throw refusal("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+        }
         guard match == "Exact" || match == "NotOlderThan" else {
             let message = "Unsupported value: \"\(match)\": supported values: \"Exact\", \"NotOlderThan\", \"\""
             throw refusal("resourceVersionMatch", message, reason: "FieldValueNotSupported")
         }
         if match == "Exact", version == "0" {
-            throw refusal("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+            throw refusal(
+                "resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
         }
     }
 
-    private static func refusal(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError {
+    private static func refusal(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError
+    {
         refusal([cause(field, message, reason: reason)])
     }
 
-    private static func cause(_ field: String, _ message: String, reason: String = "FieldValueForbidden") -> APIError.Cause {
+    private static func cause(_ field: String, _ message: String, reason: String = "FieldValueForbidden")
+        -> APIError.Cause
+    {
         let text = reason == "FieldValueForbidden" ? "Forbidden: \(message)" : message
         return APIError.Cause(reason: reason, message: text, field: field)
     }

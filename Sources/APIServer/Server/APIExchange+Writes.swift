@@ -33,7 +33,8 @@ extension APIExchange {
             }
             answer = try pipeline.apply(resource, key, config, options, subresource: subresource)
         } else {
-            answer = try pipeline.patch(resource, key, try readPatch(encoding, &options), options, subresource: subresource)
+            answer = try pipeline.patch(
+                resource, key, try readPatch(encoding, &options), options, subresource: subresource)
         }
         try respond(answer, resource)
     }
@@ -45,7 +46,7 @@ extension APIExchange {
             json = parsed.value
             if encoding != .json { options.duplicateFields = parsed.duplicates }
         } catch {
-            throw .badRequest("error decoding patch: \(error)")
+            throw .badRequest("error decoding patch: \(error.goDescription)")
         }
         switch encoding {
         case .json:
@@ -54,10 +55,14 @@ extension APIExchange {
             }
             return .json(json)
         case .strategic:
-            guard json.objectValue != nil else { throw .badRequest("error decoding patch: expected an object, found \(json.typeName)") }
+            guard json.objectValue != nil else {
+                throw .badRequest("error decoding patch: expected an object, found \(json.typeName)")
+            }
             return .strategic(json)
         case .merge, .apply:
-            guard json.objectValue != nil else { throw .badRequest("error decoding patch: expected an object, found \(json.typeName)") }
+            guard json.objectValue != nil else {
+                throw .badRequest("error decoding patch: expected an object, found \(json.typeName)")
+            }
             return .merge(json)
         }
     }
@@ -96,7 +101,8 @@ extension APIExchange {
             transform = { _ throws(APIError) in wanted }
         case "patch":
             let encoding = try PatchEncoding(contentType: header("Content-Type"), isBuiltIn: true)
-            let patch = encoding == .apply ? DocumentPatch.merge(try readYAML(&options)) : try readPatch(encoding, &options)
+            let patch =
+                encoding == .apply ? DocumentPatch.merge(try readYAML(&options)) : try readPatch(encoding, &options)
             let schema = Schema(["type": "object", "x-kubernetes-preserve-unknown-fields": true])
             transform = { current throws(APIError) in Document(try patch.applied(to: current.json, schema: schema)) }
         default: throw Self.methodNotAllowed
@@ -119,16 +125,20 @@ extension APIExchange {
                 details["kind"] = .string(resource.definition.plural)
                 details["uid"] = .string(answer.document.uid)
                 exchange.representation.form = .document
-                return exchange.answer(.ok, [
-                    "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "details": .object(details),
-                ])
+                return exchange.answer(
+                    .ok,
+                    [
+                        "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success",
+                        "details": .object(details),
+                    ])
             }
             try exchange.answer(.ok, answer.document, resource)
         }
     }
 
     func deleteCollection(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) {
-        let selection = try Selection(labelSelector: query["labelSelector"], fieldSelector: query["fieldSelector"], resource)
+        let selection = try Selection(
+            labelSelector: query["labelSelector"], fieldSelector: query["fieldSelector"], resource)
         let answer = try pipeline.deleteCollection(
             resource, namespace: path.namespace ?? "", selection, try deleteRequest())
         whenDurable(answer.revision) { exchange throws(APIError) in
@@ -155,7 +165,8 @@ extension APIExchange {
             guard let propagation = DeleteRequest.Propagation(rawValue: policy) else {
                 throw optionRefusal(
                     "DeleteOptions", "propagationPolicy", "FieldValueNotSupported",
-                    "Unsupported value: \"\(policy)\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"")
+                    "Unsupported value: \"\(policy)\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+                )
             }
             request.propagation = propagation
         } else if body["orphanDependents"]?.boolValue == true || query.flag("orphanDependents") {
@@ -168,14 +179,18 @@ extension APIExchange {
 
     // MARK: Options
 
-    private func writeRequest(_ kind: String, isApply: Bool = false, isPatch: Bool = false) throws(APIError) -> WriteRequest {
+    private func writeRequest(_ kind: String, isApply: Bool = false, isPatch: Bool = false) throws(APIError)
+        -> WriteRequest
+    {
         var manager = query["fieldManager"]
         if manager.isEmpty, isApply {
-            throw optionRefusal(kind, "fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+            throw optionRefusal(
+                kind, "fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
         }
         if manager.utf8.count > APIServerLimits.fieldManagerBytes {
             throw optionRefusal(
-                kind, "fieldManager", "FieldValueTooLong", "Too long: may not be more than \(APIServerLimits.fieldManagerBytes) bytes")
+                kind, "fieldManager", "FieldValueTooLong",
+                "Too long: may not be more than \(APIServerLimits.fieldManagerBytes) bytes")
         }
         if manager.isEmpty {
             manager = String(header("User-Agent").prefix { $0 != "/" }.prefix(APIServerLimits.fieldManagerBytes))
@@ -194,7 +209,8 @@ extension APIExchange {
         }
         if isPatch, query.has("force") {
             guard isApply else {
-                throw optionRefusal(kind, "force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
+                throw optionRefusal(
+                    kind, "force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
             }
             request.force = query.flag("force")
         }
@@ -205,7 +221,8 @@ extension APIExchange {
         let given = values.filter { !$0.isEmpty }
         guard given.allSatisfy({ $0 == "All" }) else {
             let found = JSON.array(given.map(JSON.string)).text()
-            throw optionRefusal(kind, "dryRun", "FieldValueNotSupported", "Unsupported value: \(found): supported values: \"All\"")
+            throw optionRefusal(
+                kind, "dryRun", "FieldValueNotSupported", "Unsupported value: \(found): supported values: \"All\"")
         }
         return !given.isEmpty
     }

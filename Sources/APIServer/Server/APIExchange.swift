@@ -52,15 +52,20 @@ final class APIExchange {
     }
 
     static let methodNotAllowed = APIError(
-        code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
+        code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource"
+    )
 
     private func runResource(_ path: ResourcePath) throws(APIError) {
-        guard let resource = pipeline.catalogue.resource(group: path.group, version: path.version, resource: path.resource),
+        guard
+            let resource = pipeline.catalogue.resource(
+                group: path.group, version: path.version, resource: path.resource),
             path.namespace == nil || resource.isNamespaced
         else { return notFound() }
-        let isWatch = query.flag("watch") && path.name == nil
+        let isWatch = path.isWatch || query.flag("watch") && path.name == nil
         let verb: String
         switch (request.method, path.name) {
+        case (.GET, _) where path.isWatch: verb = "watch"
+        case _ where path.isWatch: throw Self.methodNotAllowed
         case (.GET, nil), (.HEAD, nil): verb = isWatch ? "watch" : "list"
         case (.GET, _), (.HEAD, _): verb = "get"
         case (.POST, _): verb = "create"
@@ -88,7 +93,12 @@ final class APIExchange {
         case "watch": try watch(resource, path)
         case "get": try get(resource, key(resource, path))
         case "create":
-            if path.name != nil { throw Self.methodNotAllowed }
+            if path.name != nil {
+                var options = WriteRequest(fieldManager: "")
+                // As upstream, which reads the body of a custom resource before it looks at the address.
+                if !resource.definition.isBuiltIn { _ = try readDocument(resource, &options) }
+                throw Self.methodNotAllowed
+            }
             try create(resource, path)
         case "update": try update(resource, try named(resource, path), subresource: nil)
         case "patch": try patch(resource, try named(resource, path), subresource: nil)
@@ -195,7 +205,9 @@ final class APIExchange {
     func refuse(_ error: APIError) {
         representation.encoding = .json
         var headers = headers("application/json")
-        if error.retryAfterSeconds > 0 { headers.replaceOrAdd(name: "Retry-After", value: String(error.retryAfterSeconds)) }
+        if error.retryAfterSeconds > 0 {
+            headers.replaceOrAdd(name: "Retry-After", value: String(error.retryAfterSeconds))
+        }
         let body = Self.body(error.status, isPretty: isPretty)
         response.send(HTTPResponseStatus(statusCode: error.code), headers, body)
     }
