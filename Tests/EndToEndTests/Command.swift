@@ -12,10 +12,12 @@ enum Command {
         let description: String
     }
 
-    /// Runs a program to its end.
-    static func run(_ arguments: [String], environment: [String: String], directory: String) throws -> Result {
-        let output = "\(directory)/.stdout"
-        let error = "\(directory)/.stderr"
+    /// Runs a program to its end. What it prints passes through files in `scratch`.
+    static func run(
+        _ arguments: [String], environment: [String: String], directory: String, scratch: String
+    ) throws -> Result {
+        let output = "\(scratch)/.stdout"
+        let error = "\(scratch)/.stderr"
         let process = try start(arguments, environment: environment, directory: directory, output: output, error: error)
         let exit = wait(process)
         return Result(output: read(output), error: read(error), exit: exit)
@@ -31,10 +33,21 @@ enum Command {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, error, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // The test's own process ignores SIGPIPE, and children inherit that: `cat … | head -1` would complain.
+        var defaults = sigset_t()
+        sigemptyset(&defaults)
+        sigaddset(&defaults, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         var process = pid_t()
         let path = "/usr/bin/env"
         let code = withArray([path, "--chdir=\(directory)"] + arguments) { arguments in
-            withArray(environment.map { "\($0.key)=\($0.value)" }) { posix_spawn(&process, path, &actions, nil, arguments, $0) }
+            withArray(environment.map { "\($0.key)=\($0.value)" }) {
+                posix_spawn(&process, path, &actions, &attributes, arguments, $0)
+            }
         }
         if code != 0 { throw Failure(description: "cannot start \(path): \(String(cString: strerror(code)))") }
         return process
@@ -58,6 +71,20 @@ enum Command {
             if count == 0 { return String(decoding: bytes, as: UTF8.self) }
             bytes += buffer[..<count]
         }
+    }
+
+    /// The names in a folder, in order.
+    static func files(in folder: String) throws -> [String] {
+        guard let stream = opendir(folder) else { throw Failure(description: "cannot read \(folder)") }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
     }
 
     static func write(_ text: String, to path: String, mode: mode_t = 0o600) throws {

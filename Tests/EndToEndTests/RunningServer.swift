@@ -8,37 +8,53 @@ final class RunningServer {
     private let token: String
 
     static var repository: String {
-        #filePath.split(separator: "/", omittingEmptySubsequences: false).prefix { $0 != "Tests" }.joined(separator: "/")
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).prefix { $0 != "Tests" }.joined(
+            separator: "/")
     }
 
     /// The binary under test, where there is one.
     static var binary: String? {
-        [Command.environment("ESPALIER"), "\(repository)/.build/debug/espalier"].compactMap { $0 }.first { access($0, X_OK) == 0 }
+        [Command.environment("ESPALIER"), "\(repository)/.build/debug/espalier"].compactMap { $0 }.first {
+            access($0, X_OK) == 0
+        }
     }
     static var kubectl: String? { Command.environment("KUBECTL") ?? Command.find("kubectl") }
 
     static var canRun: Bool {
-        binary != nil && kubectl != nil && ["bash", "curl", "jq", "perl", "timeout"].allSatisfy { Command.find($0) != nil }
+        binary != nil && kubectl != nil
+            && ["bash", "curl", "jq", "perl", "timeout"].allSatisfy { Command.find($0) != nil }
     }
 
     init() throws {
-        guard let binary = Self.binary, let kubectl = Self.kubectl else { throw Command.Failure(description: "nothing to test") }
+        guard let binary = Self.binary, let kubectl = Self.kubectl else {
+            throw Command.Failure(description: "nothing to test")
+        }
         var template = Array("/tmp/espalier-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Command.Failure(description: "cannot make a folder in /tmp") }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         process = try Command.start(
-            [binary, "serve", "--data-dir", "\(folder)/data", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"],
+            [
+                binary, "serve", "--data-dir", "\(folder)/data", "--listen", "127.0.0.1:0", "--gateway-listen",
+                "127.0.0.1:0",
+            ],
             environment: ["PATH": Command.environment("PATH") ?? ""], directory: folder, output: "\(folder)/log",
             error: "\(folder)/errors")
-        let kubeconfig = "\(folder)/data/kubeconfig"
-        for _ in 0..<1000 where access(kubeconfig, R_OK) != 0 { usleep(10_000) }
-        let text = Command.read(kubeconfig)
+        // tail ends with the server, should that not come up.
+        let served = try Command.run(
+            [
+                "timeout", "60", "bash", "-c",
+                "grep -q 'the API is served' < <(exec tail -q -n +1 -f --pid=\(process) log errors)",
+            ], environment: ["PATH": Command.environment("PATH") ?? ""], directory: folder, scratch: folder)
+        let text = Command.read("\(folder)/data/kubeconfig")
         func value(_ name: String) -> String {
-            text.split(separator: "\n").first { $0.contains("\(name): ") }?.split(separator: " ").last.map(String.init) ?? ""
+            text.split(separator: "\n").first { $0.contains("\(name): ") }?.split(separator: " ").last.map(String.init)
+                ?? ""
         }
         url = value("server")
         token = value("token")
-        if url.isEmpty { throw Command.Failure(description: "the server wrote no kubeconfig:\n\(Command.read("\(folder)/errors"))") }
+        if served.exit != 0 || url.isEmpty {
+            throw Command.Failure(description: "the server did not come up:\n\(Command.read("\(folder)/errors"))")
+        }
         mkdir("\(folder)/bin", 0o700)
         try Command.write(text.replacing("namespace: default", with: "namespace: demo"), to: "\(folder)/kubeconfig")
         symlink(kubectl, "\(folder)/bin/kubectl")
@@ -48,27 +64,34 @@ final class RunningServer {
     func stop() {
         kill(process, SIGTERM)
         Command.wait(process)
-        Command.wait((try? Command.start(
-            ["rm", "-rf", folder], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")) ?? 0)
+        Command.wait(
+            (try? Command.start(
+                ["rm", "-rf", folder], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")) ?? 0)
     }
 
     var environment: [String: String] {
         [
-            "PATH": "\(folder)/bin:\(Command.environment("PATH") ?? "")", "KUBECONFIG": "\(folder)/kubeconfig", "HOME": folder,
-            "S": url, "W": "\(url)/apis/example.com/v1/namespaces/demo/widgets", "C": "\(url)/api/v1/namespaces/demo/configmaps",
+            "PATH": "\(folder)/bin:\(Command.environment("PATH") ?? "")", "KUBECONFIG": "\(folder)/kubeconfig",
+            "HOME": folder,
+            "S": url, "W": "\(url)/apis/example.com/v1/namespaces/demo/widgets",
+            "C": "\(url)/api/v1/namespaces/demo/configmaps",
             "TMPDIR": "/tmp",
         ]
     }
 
+    var normalisation: Normalisation { Normalisation(port: url.split(separator: ":").last.map(String.init) ?? "") }
+
     /// Runs a line of bash as a person at this server would.
     func shell(_ script: String, directory: String? = nil) throws -> Command.Result {
         try Command.run(
-            ["timeout", "60", "bash", "-c", script], environment: environment, directory: directory ?? folder)
+            ["timeout", "60", "bash", "-c", script], environment: environment, directory: directory ?? folder,
+            scratch: folder)
     }
 
     func start(_ script: String, directory: String) throws -> pid_t {
         try Command.start(
-            ["bash", "-c", script], environment: environment, directory: directory, output: "/dev/null", error: "/dev/null")
+            ["bash", "-c", script], environment: environment, directory: directory, output: "/dev/null",
+            error: "/dev/null")
     }
 
     /// curl as the transcripts have it: credentials added, status and a few headers printed before the body.
