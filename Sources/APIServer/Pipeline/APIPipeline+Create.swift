@@ -1,5 +1,5 @@
-package import Documents
 internal import Admission
+package import Documents
 internal import Seams
 internal import Store
 internal import Synchronization
@@ -16,8 +16,12 @@ extension APIPipeline {
         for _ in 0..<APIServerLimits.writeAttempts {
             var candidate = document
             if generates { candidate.json["metadata"]?["name"] = .string(generatedName(prefix(document))) }
-            if let answer = try attemptCreate(resource, namespace, candidate, options, isApply: isApply) { return answer }
-            let isTaken = store.snapshot(.sequenced).get(StoreKey(resource.key(namespace: namespace, name: candidate.name))) != nil
+            if let answer = try attemptCreate(resource, namespace, candidate, options, isApply: isApply) {
+                return answer
+            }
+            let isTaken =
+                store.snapshot(.sequenced).get(StoreKey(resource.key(namespace: namespace, name: candidate.name)))
+                != nil
             if isTaken, !generates { throw .alreadyExists(resource.groupResource, candidate.name) }
         }
         throw Self.tooManyRaces
@@ -40,7 +44,9 @@ extension APIPipeline {
         let admitted = try admit(
             resource, .create, old: nil, new: new, subresource: nil, options, isPatch: isApply)
         new = admitted.document
-        if resource.groupResource == WellKnown.customResourceDefinitions { new = CustomResources.established(new, old: nil, clock.now()) }
+        if resource.groupResource == WellKnown.customResourceDefinitions {
+            new = CustomResources.established(new, old: nil, clock.now())
+        }
         if !isApply {
             // The finalizers of a namespace are the server's own: no manager owns them.
             var declared = new
@@ -62,7 +68,8 @@ extension APIPipeline {
         reserved = nil
         tidy(limit: APIServerLimits.tidyStepsPerWrite)
         return WriteAnswer(
-            document: Self.withRevision(new, done.revision), bytes: done.bytes[0], revision: done.revision, isCreated: true,
+            document: Self.withRevision(new, done.revision), bytes: done.bytes[0], revision: done.revision,
+            isCreated: true,
             warnings: admitted.warnings)
     }
 
@@ -72,7 +79,8 @@ extension APIPipeline {
             if document.namespace.isEmpty {
                 document.json["metadata"]?["namespace"] = .string(namespace)
             } else if document.namespace != namespace {
-                throw .badRequest("the namespace of the provided object does not match the namespace sent on the request")
+                throw .badRequest(
+                    "the namespace of the provided object does not match the namespace sent on the request")
             }
         } else if !document.namespace.isEmpty {
             document.json["metadata"]?["namespace"] = nil
@@ -81,7 +89,9 @@ extension APIPipeline {
         if !isEmptyRevision { throw .badRequest("resourceVersion should not be set on objects to be created") }
     }
 
-    private func prefix(_ document: Document) -> String { document.json["metadata"]?["generateName"]?.stringValue ?? "" }
+    private func prefix(_ document: Document) -> String {
+        document.json["metadata"]?["generateName"]?.stringValue ?? ""
+    }
 
     /// A prefix with five letters behind it that form no words.
     private func generatedName(_ prefix: String) -> String {
