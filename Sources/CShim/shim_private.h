@@ -46,6 +46,8 @@ int shim_exec(int argc, char **argv);
 
 // Becomes another user for good: no groups, no capabilities, no way back. 0 or -1 with errno.
 int become(long uid, long gid);
+// The `name=value` entries, each with its NUL, that stand in `descriptor`; ends with NULL. NULL with errno.
+char **read_environment(int descriptor);
 // Calls `visit` for every descendant of `pid`, children before their own children. Returns how many.
 int each_descendant(pid_t pid, void (*visit)(pid_t));
 // The first child of `pid`, or 0.

@@ -76,16 +76,45 @@ int become(long uid, long gid) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-static int run(char **argv) {
+char **read_environment(int descriptor) {
+    char *text = malloc(MAX_SPECIFICATION + 1);
+    size_t length = 0, entries = 0;
+    ssize_t count = text ? 1 : -1;
+    while (count > 0 && length < MAX_SPECIFICATION) {
+        count = pread(descriptor, text + length, MAX_SPECIFICATION - length, (off_t)length);
+        if (count > 0) length += (size_t)count;
+    }
+    if (count < 0) return NULL;
+    text[length] = 0;
+    for (size_t i = 0; i <= length; i++) entries += text[i] == 0;
+    char **environment = calloc(entries + 1, sizeof *environment);
+    if (!environment) return NULL;
+    char **next = environment;
+    for (char *entry = text; entry < text + length; entry += strlen(entry) + 1)
+        if (*entry) *next++ = entry;
+    return environment;
+}
+
+static int run(char **argv, char **environment) {
+    environ = environment;
     execvp(argv[0], argv);
     int reason = errno;
     dprintf(2, "cannot run %s: %s\n", argv[0], strerror(reason));
     return reason == ENOENT ? 127 : 126;
 }
 
-// drop <uid> <gid> <working directory or -> -- argv: the last step inside a sandbox.
+// drop <uid> <gid> <working directory or -> <descriptor of the environment or -> -- argv: the last step inside a sandbox.
 int shim_drop(int argc, char **argv) {
-    if (argc < 5 || strcmp(argv[3], "--")) return 64;
+    if (argc < 6 || strcmp(argv[4], "--")) return 64;
+    char **environment = environ;
+    if (strcmp(argv[3], "-")) {
+        environment = read_environment(atoi(argv[3]));
+        close(atoi(argv[3]));
+    }
+    if (!environment) {
+        dprintf(2, "cannot read the environment: %s\n", strerror(errno));
+        return 126;
+    }
     if (become(atol(argv[0]), atol(argv[1])) != 0) {
         dprintf(2, "cannot become user %s: %s\n", argv[0], strerror(errno));
         return 126;
@@ -94,18 +123,28 @@ int shim_drop(int argc, char **argv) {
         dprintf(2, "cannot enter the working directory %s: %s\n", argv[2], strerror(errno));
         return 126;
     }
-    return run(argv + 4);
+    return run(argv + 5, environment);
 }
 
-// exec <pid> <start time> <uid> <gid> -- argv: runs a command inside the namespaces of a container's process.
+// exec <pid> <start time> <uid> <gid> -- argv: runs a command inside the namespaces of a container's process, with its
+// environment, which takes effect only after the change of user.
 int shim_exec(int argc, char **argv) {
     if (argc < 6 || strcmp(argv[4], "--")) return 64;
     pid_t pid = (pid_t)atol(argv[0]);
     int target = espalier_pidfd_open(pid);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    int block = open(path, O_RDONLY | O_CLOEXEC);
     // The pidfd pins the process; only then is its start time proof that it is the one that was meant.
     if (target < 0 || espalier_start_time(pid) != strtoull(argv[1], NULL, 10)) {
         dprintf(2, "the container's process %d has ended\n", pid);
         return 125;
+    }
+    char **environment = read_environment(block);
+    close(block);
+    if (!environment) {
+        dprintf(2, "cannot read the environment of process %d: %s\n", pid, strerror(errno));
+        return 126;
     }
     int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
     if (setns(target, spaces) != 0 && setns(target, spaces | CLONE_NEWUSER) != 0) {
@@ -119,7 +158,7 @@ int shim_exec(int argc, char **argv) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         if (become(atol(argv[2]), atol(argv[3])) != 0) _exit(126);
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        _exit(run(argv + 5));
+        _exit(run(argv + 5, environment));
     }
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}

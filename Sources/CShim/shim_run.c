@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 enum { EXIT_USAGE = 64, EXIT_SPECIFICATION = 65, EXIT_SYSTEM = 71, EXIT_HELD = 75, EXIT_FINISHED = 76 };
-enum { CONTROL = 3 };
+// In the shim the agent's socket, in bubblewrap its status pipe and, below its container's user, the environment.
+enum { CONTROL = 3, ENVIRONMENT = 4 };
 
 struct shim {
     const char *directory;
@@ -45,6 +47,19 @@ static void write_identity(struct shim *shim) {
     write_file(shim->directory, "shim.pid", text);
 }
 
+// The container's environment in a file in memory, for `drop` to take over inside. Bubblewrap itself never gets it: it
+// runs outside, as who we are, and a loader does whatever LD_PRELOAD says. The descriptor, or -1 with errno.
+static int put_down_environment(char *const *environment) {
+    int descriptor = memfd_create("environment", MFD_CLOEXEC);
+    for (; descriptor >= 0 && *environment; environment++) {
+        size_t length = strlen(*environment) + 1;
+        if (write(descriptor, *environment, length) == (ssize_t)length) continue;
+        close(descriptor);
+        return -1;
+    }
+    return descriptor;
+}
+
 // In the child, between fork and exec. Never returns.
 static void start_child(struct shim *shim, int out, int err, int status, int report) {
     struct specification *wanted = &shim->specification;
@@ -66,11 +81,16 @@ static void start_child(struct shim *shim, int out, int err, int status, int rep
     int high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;
     failed = failed || dup2(out, 1) < 0 || dup2(err, 2) < 0;
     if (high_status >= 0) failed = failed || dup2(high_status, CONTROL) < 0;
+    if (!failed && wanted->sandbox) {
+        int environment = put_down_environment(wanted->environment);
+        // Landing on its place by itself it must lose close-on-exec there.
+        failed = environment < 0 || dup2(environment, ENVIRONMENT) < 0 || fcntl(ENVIRONMENT, F_SETFD, 0) < 0;
+    }
     if (!failed && wanted->working) failed = chdir(wanted->working) != 0;
     if (!failed) failed = become(wanted->uid, wanted->gid) != 0;
     // After the change of user, which would clear it: the container never outlives its shim.
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (!failed) execvpe(wanted->arguments[0], wanted->arguments, wanted->environment);
+    if (!failed) execvpe(wanted->arguments[0], wanted->arguments, wanted->sandbox ? environ : wanted->environment);
     int reason = errno;
     if (write(high, &reason, sizeof reason) < 0) _exit(126);
     _exit(reason == ENOENT ? 127 : 126);
@@ -207,7 +227,7 @@ static void finish(struct shim *shim) {
 int shim_run(const char *directory) {
     static struct shim shim;
     shim.directory = directory;
-    shim.status_pipe = -1;
+    shim.status_pipe = shim.streams[0].descriptor = shim.streams[1].descriptor = -1;
     prctl(PR_SET_NAME, "espalier-shim", 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
@@ -228,6 +248,12 @@ int shim_run(const char *directory) {
     }
     write_identity(&shim);
     int reason = start(&shim);
+    if (shim.child <= 0) {
+        // No pipes or no process could be had: nobody will ever end.
+        shim.ended = 1;
+        shim.status = 127 << 8;
+        shim.started = shim.finished = wall_nanoseconds();
+    }
     write_identity(&shim);
     if (reason) dprintf(CONTROL, "failed %d\n", reason);
     else dprintf(CONTROL, "started %d\n", shim.child);

@@ -13,14 +13,15 @@ extension NodeAgent {
             return .none(reason: "bubblewrap is not installed (package bubblewrap)")
         }
         let sandbox = Sandbox(
-            bubblewrap: path, root: [Sandbox.RootEntry(name: "usr")], hidden: [], mounts: [], hostName: "probe",
-            shim: configuration.shimPath, user: nil, workingDirectory: nil)
+            bubblewrap: path, root: Self.rootEntries(), hidden: [configuration.dataDirectory], mounts: [],
+            hostName: "probe", shim: configuration.shimPath, user: configuration.user(of: "probe"),
+            workingDirectory: nil)
         let launch = ProcessLaunch(
-            path: path, arguments: sandbox.arguments(["/usr/bin/true"]), environment: [], descriptors: [-1, -1, -1, -1])
+            path: path, arguments: sandbox.arguments(["/usr/bin/true"]), environment: [],
+            descriptors: [-1, -1, -1, -1, -1])
         do {
             let result = try await spawner.run(launch, input: [], timeout: Limits.commandTimeout)
-            // Without /lib the program may not start; bubblewrap itself has then done its part and says 127 or 1.
-            if result.code == 0 || result.text.contains("execvp") { return .bubblewrap(path: path) }
+            if result.code == 0 { return .bubblewrap(path: path) }
             return .none(reason: "bubblewrap does not work here: \(result.text.prefix(200))")
         } catch {
             return .none(reason: "bubblewrap does not start: \(error)")

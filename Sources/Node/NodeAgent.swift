@@ -59,7 +59,7 @@ package final class NodeAgent: Sendable {
         runners.withLock { $0 = [:] }
     }
 
-    private static func rootEntries() -> [Sandbox.RootEntry] {
+    static func rootEntries() -> [Sandbox.RootEntry] {
         StateFiles.names(in: "/").compactMap { name in
             if let link = StateFiles.linkTarget("/\(name)") { return Sandbox.RootEntry(name: name, link: link) }
             return StateFiles.isDirectory("/\(name)") ? Sandbox.RootEntry(name: name) : nil

@@ -41,7 +41,12 @@ extension PodRunner {
         guard let number = named.map(listeningPort) ?? Int(port), (1...65535).contains(number) else {
             throw ProcessError(message: "the container has no port \(port)")
         }
-        return (host.isEmpty ? address.withLock { $0 } : host, number)
+        let own = address.withLock { $0 }
+        // The request leaves from this machine, which reaches more than the pod may.
+        guard host.isEmpty || host == own else {
+            throw ProcessError(message: "a probe goes to its own pod, not to \(host)")
+        }
+        return (own, number)
     }
 
     private func judge(_ line: [UInt8]) throws(ProcessError) {
@@ -63,15 +68,16 @@ extension PodRunner {
         }
         let process = shim.inner > 0 ? firstChild(shim.inner) ?? shim.inner : shim.child
         let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
-        let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
-            .map { String(decoding: $0, as: UTF8.self) }
         let isInside = shim.inner > 0 || geteuid() == 0
-        let prefix =
-            isInside
-            ? ["espalier-shim", "exec", String(process), String(espalier_start_time(process)), user, user, "--"]
-            : ["espalier-shim", "drop", user, user, "/", "--"]
-        let launch = ProcessLaunch(
-            path: context.configuration.shimPath, arguments: prefix + words, environment: environment)
+        var launch = ProcessLaunch(path: context.configuration.shimPath, arguments: ["espalier-shim"], environment: [])
+        if isInside {
+            launch.arguments += ["exec", String(process), String(espalier_start_time(process)), user, user, "--"]
+        } else {
+            launch.arguments += ["drop", user, user, "/", "-", "--"]
+            launch.environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
+                .map { String(decoding: $0, as: UTF8.self) }
+        }
+        launch.arguments += words
         let result = try await context.spawner.run(launch, input: [], timeout: timeout)
         guard result.code == 0 else {
             throw ProcessError(message: "command ended with exit code \(result.code): \(result.text.prefix(200))")

@@ -45,7 +45,8 @@ package struct PodSpecification: Sendable {
         annotations = pod.annotations
         restartPolicy = spec["restartPolicy"]?.stringValue.flatMap(RestartPolicy.init) ?? .always
         gracePeriod = .seconds(max(0, spec["terminationGracePeriodSeconds"]?.integerValue ?? 30))
-        containerName = container["name"]?.stringValue ?? ""
+        let name = container["name"]?.stringValue ?? ""
+        containerName = Self.isLabel(name) ? name : "invalid"
         image = container["image"]?.stringValue ?? ""
         command = Self.strings(container["command"])
         arguments = Self.strings(container["args"])
@@ -64,7 +65,7 @@ package struct PodSpecification: Sendable {
         volumes = spec["volumes"]?.arrayValue ?? []
         volumeMounts = container["volumeMounts"]?.arrayValue ?? []
         stopDelay = .seconds(max(0, container["lifecycle"]?["preStop"]?["sleep"]?["seconds"]?.integerValue ?? 0))
-        obstacle = Self.obstacle(spec, containers: containers.count)
+        obstacle = Self.obstacle(spec, containers: containers.count) ?? Self.danger(spec, container)
         if obstacle == nil, command.isEmpty, arguments.isEmpty { obstacle = "the container has no command" }
     }
 
@@ -83,10 +84,35 @@ package struct PodSpecification: Sendable {
         return nil
     }
 
-    private static func strings(_ json: JSON?) -> [String] { (json?.arrayValue ?? []).compactMap(\.stringValue) }
-
-    /// The number of a port that is written as a number or a name.
-    package func port(_ text: String) -> Int? {
-        Int(text) ?? ports.first { $0.name.isSameBytes(as: text) }?.number
+    /// Names and paths that would lead out of the pod's own folders, or in front of the program that starts it. Names
+    /// become folders, and no schema stands between a pod and this node.
+    private static func danger(_ spec: JSON, _ container: JSON) -> String? {
+        let volumes = spec["volumes"]?.arrayValue ?? []
+        for name in ([container] + volumes).map({ $0["name"]?.stringValue ?? "" }) where !isLabel(name) {
+            return "the name \"\(name)\" of a container or volume is no lower case letters, digits and dashes"
+        }
+        let inMemory = Set(volumes.filter { $0["emptyDir"] == nil }.compactMap { $0["name"]?.stringValue })
+        for mount in container["volumeMounts"]?.arrayValue ?? [] {
+            let path = mount["mountPath"]?.stringValue ?? ""
+            guard Sandbox.allowsMount(at: path) else {
+                return "nothing can be mounted at \"\(path)\": expected an absolute path without . and .., none of "
+                    + "/, /etc, /usr, /.espalier or where libraries are"
+            }
+            // What a container has put there itself could be a link to anywhere.
+            let part = mount["subPath"]?.stringValue ?? ""
+            if !part.isEmpty, !inMemory.contains(mount["name"]?.stringValue ?? "") {
+                return "subPath \(part): only a part of a configMap or secret volume can be mounted"
+            }
+        }
+        return nil
     }
+
+    private static func isLabel(_ name: String) -> Bool {
+        (1...63).contains(name.utf8.count) && name.utf8.first != UInt8(ascii: "-")
+            && name.utf8.allSatisfy {
+                (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
+            }
+    }
+
+    private static func strings(_ json: JSON?) -> [String] { (json?.arrayValue ?? []).compactMap(\.stringValue) }
 }

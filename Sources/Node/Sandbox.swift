@@ -59,10 +59,13 @@ package struct Sandbox: Sendable {
         self.workingDirectory = workingDirectory
     }
 
-    private static let shimInside = "/run/espalier-shim"
+    /// Where the shim stands inside. It runs before the change of user: nothing of the pod's may stand there or above.
+    private static let shimInside = "/.espalier/espalier-shim"
+    /// Descriptor on which the shim that becomes the container's user finds the environment.
+    private static let environmentDescriptor = "4"
     private static let own: Set<String> = ["proc", "dev", "tmp", "run", "home", "root", "lost+found"]
 
-    /// The whole argument vector for `command`. Status goes to descriptor 3.
+    /// The whole argument vector for `command`. Status goes to descriptor 3; descriptor 4 holds the environment.
     package func arguments(_ command: [String]) -> [String] {
         var words = [
             bubblewrap, "--json-status-fd", "3", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname",
@@ -82,13 +85,28 @@ package struct Sandbox: Sendable {
         for path in hidden where !Self.isCovered(path) { words += ["--tmpfs", path] }
         if user != nil {
             words += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-            words += ["--ro-bind", shim, Self.shimInside]
         }
         for mount in mounts { words += [mount.isReadOnly ? "--ro-bind" : "--bind", mount.source, mount.path] }
         // The change of user comes first: a folder that the user may not enter is refused, not entered for it.
-        words += ["--chdir", user == nil ? workingDirectory ?? "/" : "/", "--"]
-        if let user { words += [Self.shimInside, "drop", String(user), String(user), workingDirectory ?? "/", "--"] }
-        return words + command
+        let identity = user.map { String($0) } ?? "-1"
+        words += ["--ro-bind", shim, Self.shimInside, "--chdir", "/", "--", Self.shimInside, "drop"]
+        return words + [identity, identity, workingDirectory ?? "/", Self.environmentDescriptor, "--"] + command
+    }
+
+    /// Whether something of the pod's may be mounted there: not over the program that changes the user, nor over what a
+    /// loader reads before that program.
+    package static func allowsMount(at path: String) -> Bool {
+        let parts = path.split(separator: "/")
+        guard path.hasPrefix("/"), let first = parts.first, !parts.contains("."), !parts.contains("..") else {
+            return false
+        }
+        let rest = parts.dropFirst()
+        switch first {
+        case ".espalier": return false
+        case "etc": return rest.first.map { !$0.hasPrefix("ld.so") } ?? false
+        case "usr": return rest.first.map { !$0.hasPrefix("lib") } ?? false
+        default: return !first.hasPrefix("lib")
+        }
     }
 
     private static func isCovered(_ path: String) -> Bool {

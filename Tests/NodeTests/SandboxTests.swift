@@ -25,12 +25,31 @@ struct SandboxTests {
         #expect(!words.contains("/tmp/data"), "/tmp is private: what lies in it is hidden already")
         #expect(words.contains("--unshare-pid --unshare-ipc --unshare-uts"))
         #expect(words.contains("--cap-drop ALL"))
-        #expect(words.hasSuffix("--chdir / -- /run/espalier-shim drop 1000007 1000007 /app -- /bin/web -- x"))
+        #expect(words.hasSuffix("--chdir / -- /.espalier/espalier-shim drop 1000007 1000007 /app 4 -- /bin/web -- x"))
+        // Nothing of the pod's may cover the program that still runs as who we are.
+        #expect(
+            words.contains(
+                "/d/pods/u/hosts /etc/hosts --ro-bind /usr/bin/espalier-shim /.espalier/espalier-shim --chdir"))
+    }
+
+    @Test(arguments: [
+        "/", "", "app", "/x/../etc", "/./app", "/.espalier", "/.espalier/espalier-shim", "//.espalier/libc.so.6",
+        "/etc",
+        "/etc/", "/etc/ld.so.preload", "/usr", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/lib64",
+        "/lib/x86_64-linux-gnu/",
+    ])
+    func nothingCoversWhatRunsBeforeTheChangeOfUser(_ path: String) {
+        #expect(!Sandbox.allowsMount(at: path))
+    }
+
+    @Test(arguments: ["/app", "/app/lib", "/etc/app", "/usr/share/app", "/run/espalier-shim", "/var/lib/app/"])
+    func allElseMayBeCovered(_ path: String) {
+        #expect(Sandbox.allowsMount(at: path))
     }
 
     @Test func anUnprivilegedServerKeepsItsUser() {
         let words = Self.sandbox(user: nil).arguments(["/bin/web"]).joined(separator: " ")
-        #expect(words.hasSuffix("--chdir /app -- /bin/web"))
-        #expect(!words.contains("drop"))
+        #expect(words.hasSuffix("--chdir / -- /.espalier/espalier-shim drop -1 -1 /app 4 -- /bin/web"))
+        #expect(!words.contains("--cap-add"))
     }
 }
