@@ -49,13 +49,18 @@ package struct SystemProcessSpawner: ProcessSpawner {
             throw ProcessError(message: "cannot hand \(input.count) bytes to \(launch.path)")
         }
         shutdown(pair[0], Int32(SHUT_WR))
+        let end = pair[0]
         let deadline = Task {
             try? await Task.sleep(for: timeout)
-            if !Task.isCancelled { signal(process, SIGKILL) }
+            if Task.isCancelled { return }
+            signal(process, SIGKILL)
+            // What the process has left behind may hold the output open for ever.
+            shutdown(end, Int32(SHUT_RD))
         }
-        defer { deadline.cancel() }
-        let output = await readToEnd(pair[0], of: process)
+        let output = await readToEnd(end, of: process)
         await waitForExit(process, isReaped: false)
+        deadline.cancel()
+        await deadline.value
         return ProcessResult(code: reap(process.pid), output: output)
     }
 

@@ -29,6 +29,17 @@ struct ProbeTests {
         }
     }
 
+    /// A probe is over at its time-out, whoever still holds its output.
+    @Test func aProbeThatLeavesAProcessBehindStillAnswers() async throws {
+        let node = try await TestNode()
+        node.startAgent()
+        _ = try await node.create(
+            "web", script: "exec sleep 1000",
+            ["readinessProbe": ["exec": ["command": ["/bin/sh", "-c", "sleep 900 & true"]], "periodSeconds": 60]])
+        try await node.wait("web", "readiness") { $0.isReady }
+        try await node.end()
+    }
+
     @Test func aContainerThatStopsAnsweringIsRestarted() async throws {
         let node = try await TestNode()
         node.startAgent()
