@@ -19,7 +19,8 @@ int log_open(struct log *log) {
 static void put_aside(struct log *log) {
     char aside[PATH_MAX];
     if (snprintf(aside, sizeof aside, "%s.1", log->path) >= (int)sizeof aside) return;
-    if (rename(log->path, aside) != 0) return;
+    // Not there: it was put aside before, and a fresh one could not be opened.
+    if (rename(log->path, aside) != 0 && errno != ENOENT) return;
     int before = log->descriptor;
     if (log_open(log) == 0) close(before);
     else log->descriptor = before;

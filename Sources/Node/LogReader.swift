@@ -24,6 +24,8 @@ struct LogReader {
         lseek(older, Self.offset(ofLast: tailLines - found, in: older).offset, SEEK_SET)
         close()
         descriptor = older
+        // Not the current file's: at the end of this one, that one follows.
+        inode = 0
     }
 
     private static func open(_ path: String) -> Int32 { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
@@ -39,10 +41,13 @@ struct LogReader {
         if descriptor < 0 { openCurrent() }
         guard descriptor >= 0 else { return [] }
         var chunk = [UInt8](repeating: 0, count: Limits.logChunkBytes)
-        let count = read(descriptor, &chunk, chunk.count)
+        var count = read(descriptor, &chunk, chunk.count)
         if count > 0 { return Array(chunk[..<count]) }
         var info = stat()
         guard stat(path, &info) == 0, info.st_ino != inode else { return [] }
+        // What was still written before the file was put aside.
+        count = read(descriptor, &chunk, chunk.count)
+        if count > 0 { return Array(chunk[..<count]) }
         close()
         openCurrent()
         return next()

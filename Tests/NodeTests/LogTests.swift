@@ -61,6 +61,23 @@ struct LogTests {
         try await node.end()
     }
 
+    /// A tail that is longer than the current file begins in the one before and goes on to the end.
+    @Test func aTailReachesBackIntoTheFilePutAside() async throws {
+        let node = try await TestNode(sandbox: false)
+        node.startAgent()
+        let script = "yes 0123456789012345678901234567890 | head -c 11000000; for i in 1 2 3; do echo new $i; done"
+        _ = try await node.create("job", script: script, restartPolicy: "Never")
+        let pod = try await node.wait("job", "success") { $0.phase == "Succeeded" }
+        let folder = PodDirectory(podsDirectory: node.configuration.podsDirectory, uid: pod.uid)
+        let current = contents(folder.log("main", 0)).split(separator: "\n").count
+        var request = ContainerLogRequest(node.key("job"))
+        request.tailLines = current + 2
+        let lines = try await node.log(request).split(separator: "\n")
+        #expect(lines.count == current + 2)
+        #expect(lines.suffix(3) == ["new 1", "new 2", "new 3"])
+        try await node.end()
+    }
+
     @Test func aLineLongerThanABufferIsOneLine() async throws {
         let node = try await TestNode(sandbox: false)
         node.startAgent()
