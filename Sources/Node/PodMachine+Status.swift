@@ -108,7 +108,6 @@ extension PodMachine {
     private var lastState: JSON {
         switch stage {
         case .restartWaits: exit.map { ["terminated": terminated($0, attempt)] } ?? [:]
-        case .ended, .cleaning, .gone: previousExit.map { ["terminated": terminated($0, attempt - 1)] } ?? [:]
         default: previousExit.map { ["terminated": terminated($0, attempt - 1)] } ?? [:]
         }
     }

@@ -187,7 +187,6 @@ final class PodRunner: Sendable {
     private struct Reporting {
         private var stored: JSON
         private var isFlying = false
-        private var hasFailed = false
 
         init(stored: JSON) { self.stored = stored }
 

@@ -82,12 +82,6 @@ enum StateFiles {
         return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
     }
 
-    static func realPath(_ path: String) -> String? {
-        guard let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-
     /// Removes a file or a whole folder, following no link. What cannot be removed stays.
     static func remove(_ path: String) {
         if isDirectory(path) {
