@@ -1,5 +1,6 @@
 import Gateway
 import NIOCore
+import Seams
 import Testing
 
 /// What the proxy answers when something is wrong, and what it tries before it does.
@@ -217,5 +218,32 @@ import Testing
             #expect(answer.hasPrefix("HTTP/1.1 404") && answer.contains("Connection: close\r\n"))
             #expect(!answer.contains("503"))
         }
+    }
+
+    @Test func aSlowClientGetsTheWholeLastAnswer() async throws {
+        let length = 16 << 20
+        let server = try await ScriptedServer.start { wire in
+            _ = try await wire.read(until: "\r\n\r\n")
+            try await wire.send("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n")
+            try await wire.send([UInt8](repeating: 0x61, count: length))
+        }
+        var timeouts = Self.quick
+        timeouts.linger = .milliseconds(50)
+        try await withProxy(timeouts: timeouts) { proxy in
+            try await proxy.serve([server.endpoint])
+            let wire = try await Wire.connect(proxy.port, receiveBuffer: 4096)
+            try await wire.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+            // Takes in what there is, a piece at a time, and lets the gateway's limit for a refused client pass often.
+            _ = try await wire.read(until: "\r\n\r\n")
+            var taken = 0
+            while taken < length {
+                try await wire.setReading(false)
+                try await SystemClock().sleep(for: .milliseconds(5))
+                try await wire.setReading(true)
+                taken += try await wire.read(count: min(64 << 10, length - taken)).count
+            }
+            #expect(taken == length)
+        }
+        await server.stop()
     }
 }

@@ -177,4 +177,19 @@ import Testing
         await server.stop()
         await half.stop()
     }
+
+    /// A connection that was given up while it was being made is counted out again: else a service without endpoints,
+    /// asked often enough, would use up what all routes have.
+    @Test func forgetsConnectionsToAServiceWithoutEndpoints() async throws {
+        try await withProxy { proxy in
+            try await proxy.serve([String]()) {
+                $0.services = [.init(address: "127.0.0.1", port: 30_471, backend: 0)]
+            }
+            for _ in 0..<50 {
+                let wire = try await Wire.connect(30_471)
+                _ = await wire.readToEnd()
+            }
+            #expect(try await proxy.proxy.statistics().connections == 0)
+        }
+    }
 }

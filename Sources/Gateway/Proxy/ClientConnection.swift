@@ -140,14 +140,16 @@ final class ClientConnection: ChannelDuplexHandler, ProxiedConnection, @unchecke
         context?.close(promise: nil)
     }
 
-    /// Ends the connection after what was written has gone out. Where the client may still be sending, its bytes are
-    /// taken in for a while: closing at once would make the kernel reset the connection and destroy the answer.
+    /// Ends the connection after what was written has gone out, which takes a slow client its time. Where the client may
+    /// still be sending, its bytes are then taken in for a while: closing at once would make the kernel reset the
+    /// connection and destroy the answer.
     func closeAfterWrite() {
         guard let context else { return }
         phase = .lingering
-        deadline = loop.now + loop.timeouts.linger
+        deadline = loop.now + loop.timeouts.responseStall
         buffer.clear()
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            self.deadline = self.loop.now + self.loop.timeouts.linger
             self.context?.close(mode: .output, promise: nil)
             if self.isInputClosed { self.close() }
         }
@@ -198,7 +200,11 @@ final class ClientConnection: ChannelDuplexHandler, ProxiedConnection, @unchecke
         deadline = loop.now + loop.timeouts.clientIdle
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    /// The last thing a connection sees, also one that was never active.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        loop.remove(self)
+        self.context = nil
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { onBytes(unwrapInboundIn(data)) }
 
@@ -222,12 +228,7 @@ final class ClientConnection: ChannelDuplexHandler, ProxiedConnection, @unchecke
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        close()
-        loop.remove(self)
-        loop.connectionCount.leave()
-        self.context = nil
-    }
+    func channelInactive(context: ChannelHandlerContext) { close() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { close() }
 }

@@ -30,7 +30,6 @@ final class ProxyLoop: @unchecked Sendable {
 
     let eventLoop: any EventLoop
     let timeouts: GatewayTimeouts
-    let connectionCount: ConnectionCount
     private let random: any RandomSource
 
     private(set) var index: RouteIndex
@@ -53,13 +52,10 @@ final class ProxyLoop: @unchecked Sendable {
     /// Requests answered without a backend: no route, bad request, no endpoint.
     var unrouted = 0
 
-    init(
-        eventLoop: any EventLoop, timeouts: GatewayTimeouts, random: any RandomSource, connectionCount: ConnectionCount
-    ) {
+    init(eventLoop: any EventLoop, timeouts: GatewayTimeouts, random: any RandomSource) {
         self.eventLoop = eventLoop
         self.timeouts = timeouts
         self.random = random
-        self.connectionCount = connectionCount
         index = RouteIndex(RoutingTable())
         scratch = ByteBufferAllocator().buffer(capacity: 4096)
     }

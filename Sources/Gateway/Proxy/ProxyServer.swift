@@ -37,12 +37,11 @@ package final class ProxyServer: @unchecked Sendable {
         logger: Logger
     ) {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
-        let connectionCount = connectionCount
         self.group = group
         self.control = control
         self.logger = logger
         loops = group.makeIterator().map {
-            ProxyLoop(eventLoop: $0, timeouts: timeouts, random: random, connectionCount: connectionCount)
+            ProxyLoop(eventLoop: $0, timeouts: timeouts, random: random)
         }
     }
 
@@ -68,6 +67,7 @@ package final class ProxyServer: @unchecked Sendable {
                     else {
                         throw ChannelError.operationUnsupported
                     }
+                    channel.closeFuture.whenComplete { _ in connectionCount.leave() }
                     try channel.pipeline.syncOperations.addHandler(handler(loop))
                 }
             }

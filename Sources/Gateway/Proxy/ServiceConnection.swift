@@ -140,7 +140,11 @@ final class ServiceConnection: ChannelDuplexHandler, ProxiedConnection, Upstream
         dispatch()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    /// The last thing a connection sees, also one that was never active.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        loop.remove(self)
+        self.context = nil
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         deadline = loop.now + loop.timeouts.tunnelIdle
@@ -160,12 +164,7 @@ final class ServiceConnection: ChannelDuplexHandler, ProxiedConnection, Upstream
         if isUpstreamEnded { close() } else { upstream?.closeOutput() }
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        close()
-        loop.remove(self)
-        loop.connectionCount.leave()
-        self.context = nil
-    }
+    func channelInactive(context: ChannelHandlerContext) { close() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { close() }
 }
