@@ -8,7 +8,9 @@ package enum GatewayLimits {
     /// Bytes of a chunk-size line with its extensions, and of each trailer section.
     package static let chunkLineBytes = 1024
     package static let trailerBytes = 8 * 1024
-    /// Client connections over all listeners; further ones are answered 503 and closed.
+    /// Bytes of a host with its port: 253 of a name, its last dot, a colon, five digits.
+    package static let hostBytes = 260
+    /// Client connections over all listeners; further ones are closed at once.
     package static let connections = 10_000
     /// Idle connections kept to one endpoint, per event loop.
     package static let idleConnectionsPerEndpoint = 256

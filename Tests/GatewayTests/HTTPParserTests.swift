@@ -90,6 +90,13 @@ import Testing
         #expect(Self.request(text) == .refused(status))
     }
 
+    /// A name cannot be longer, and looking for wildcards above one of thousands of labels takes a second.
+    @Test func refusesALongHost() {
+        let name = String(repeating: "a.", count: 200)
+        #expect(Self.request("GET / HTTP/1.1\r\nHost: \(name)\r\n\r\n") == .refused(400))
+        #expect(Self.request("GET http://\(name)/ HTTP/1.1\r\nHost: a\r\n\r\n") == .refused(400))
+    }
+
     @Test func refusesTooMuch() {
         let long = "GET /\(String(repeating: "x", count: GatewayLimits.headBytes)) HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(Self.request(long) == .refused(431))

@@ -227,7 +227,7 @@ import Testing
         await server.stop()
     }
 
-    @Test func passesNoUpgradeToHTTP2On() async throws {
+    @Test(arguments: ["h2c", "websocket, H2C", "h2c ,x"]) func passesNoUpgradeToHTTP2On(_ offer: String) async throws {
         let server = try await ScriptedServer.start { wire in
             let head = try await wire.read(until: "\r\n\r\n")
             let isClean = !head.contains("Upgrade") && !head.contains("HTTP2-Settings")
@@ -237,7 +237,7 @@ import Testing
             try await proxy.serve([server.endpoint])
             let wire = try await proxy.connect()
             let answer = try await wire.get(
-                more: "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n")
+                more: "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: \(offer)\r\nHTTP2-Settings: AAA\r\n")
             #expect(answer.body == "1")
         }
         await server.stop()

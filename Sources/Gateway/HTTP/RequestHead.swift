@@ -35,7 +35,9 @@ package struct RequestHead: Sendable {
     /// open a tunnel past every rule.
     func wantsUpgrade(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard block.connectionUpgrade, let upgrade = block.upgrade, framing == .none, !isHTTP10 else { return false }
-        return !upgrade.of(bytes).isSameIgnoringCase("h2c")
+        var isHTTP2 = false
+        upgrade.of(bytes).forEachToken { if $0.isSameIgnoringCase("h2c") { isHTTP2 = true } }
+        return !isHTTP2
     }
 
     /// Parses a complete head of `length` bytes.
@@ -112,6 +114,7 @@ package struct RequestHead: Sendable {
         } else if first != UInt8(ascii: "/") {
             try splitAbsoluteTarget(bytes)
         }
+        guard authority.count <= GatewayLimits.hostBytes else { throw HTTPViolation(400, "the host name is too long") }
         for position in authority.start..<authority.end where !ByteClass.isAuthority(bytes[position]) {
             throw HTTPViolation(400, "the host name holds a character that is not allowed")
         }
