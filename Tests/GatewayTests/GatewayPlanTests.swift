@@ -10,11 +10,13 @@ import Testing
         WatchEvent(kind, resource, TableComputationTests.document(text))
     }
 
-    static func route(_ kind: WatchEvent.Kind = .added, generation: Int = 1, status: JSON? = nil) -> WatchEvent {
+    static func route(
+        _ kind: WatchEvent.Kind = .added, generation: Int = 1, status: JSON? = nil, version: Int = 7
+    ) -> WatchEvent {
         var event = event(
             kind, GatewayPlan.httpRoutes,
-            "{metadata: {name: r, namespace: \"n\", uid: u, generation: \(generation)}, spec: {hostnames: [a\(generation).test], "
-                + "rules: [{backendRefs: [{name: web, port: 80}]}]}}")
+            "{metadata: {name: r, namespace: \"n\", uid: u, generation: \(generation), resourceVersion: \"\(version)\"}, "
+                + "spec: {hostnames: [a\(generation).test], rules: [{backendRefs: [{name: web, port: 80}]}]}}")
         if let status { event.document["status"] = status }
         return event
     }
@@ -97,6 +99,18 @@ import Testing
         let again = plan.nextStatuses(now: later)
         #expect(table != nil && afterTable == nil && againTable == nil)
         #expect(before.isEmpty && after.isEmpty && again.isEmpty)
+    }
+
+    /// A route made again under the same name has the same generation: the version tells which one the gateway serves.
+    @Test func pinsAStatusToTheRouteItIsAbout() throws {
+        var plan = Self.started()
+        plan.onAcknowledged(generation: 1)
+        let document = try #require(plan.nextStatuses(now: Self.now).first).document
+        #expect(document.resourceVersion == "7")
+        let written = Self.route(.modified, status: document.status, version: 8)
+        plan.onEvents([written], isFirst: false)
+        let table = plan.nextTable()
+        #expect(table == nil, "a new version alone is no change of the table")
     }
 
     @Test func offersAFailedWriteAgain() throws {

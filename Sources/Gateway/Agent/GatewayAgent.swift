@@ -236,6 +236,10 @@ package final class GatewayAgent: Sendable {
                 _ = try await client.apply(document, subresource: .status, options: options)
             } catch  where error.reason == .notFound {
                 continue
+            } catch  where error.reason == .conflict {
+                // It has changed meanwhile; what it is now is on its way here.
+                plan.onWriteFailed(key, uid: uid)
+                isDone = false
             } catch {
                 logger.warning(
                     "a route's status could not be written", metadata: ["route": "\(key)", "error": "\(error)"])

@@ -177,6 +177,7 @@ extension Dictionary {
 extension RouteDocument {
     fileprivate var withoutStatus: RouteDocument {
         var copy = self
+        copy.resourceVersion = ""
         copy.status = .null
         return copy
     }

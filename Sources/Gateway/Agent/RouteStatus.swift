@@ -6,10 +6,15 @@ internal import Seams
 enum RouteStatus {
     static let controllerName = "espalier.dev/gateway"
 
+    /// Pinned to the version the status is about: a route made again under the same name has the same generation, and
+    /// must not be told that it is served.
     static func document(of route: RouteDocument, status: JSON) -> Document {
-        Document([
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-            "metadata": ["name": .string(route.name), "namespace": .string(route.namespace)], "status": status,
+        let metadata: JSON = [
+            "name": .string(route.name), "namespace": .string(route.namespace),
+            "resourceVersion": .string(route.resourceVersion),
+        ]
+        return Document([
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "status": status,
         ])
     }
 

@@ -31,6 +31,7 @@ package struct RouteDocument: Sendable, Equatable {
     package var namespace: String
     package var name: String
     package var uid: String
+    package var resourceVersion: String
     package var generation: Int64
     /// RFC 3339, which sorts as time does.
     package var created: String
@@ -51,6 +52,7 @@ package struct RouteDocument: Sendable, Equatable {
         namespace = document.namespace
         name = document.name
         uid = document.uid
+        resourceVersion = document.resourceVersion
         generation = document.generation
         created = document.creationTimestamp
         status = document.status
