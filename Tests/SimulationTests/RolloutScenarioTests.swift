@@ -40,6 +40,36 @@ struct RolloutScenarioTests {
         #expect(try await world.weights() == [80, 20])
     }
 
+    /// A promoted revision has all the traffic; half of the one before cannot carry that. It may not have to for ever.
+    @Test(arguments: [10, 700]) func anAbortAfterThePromotionWaitsForAllOfTheOldRevision(_ seconds: Int) async throws {
+        let world = try await World()
+        try await world.applyShop(replicas: 3)
+        try await world.pass(10)
+        try await world.applyShop(version: "2", replicas: 3, rollout: ["keepPrevious": "5s"])
+        try await world.pass(60)
+        world.plane.node.fate = Self.only(nil)
+        try await world.decide("shop-2", "Abort")
+        try await world.pass(5)
+        let first = try #require(try await world.list(Kinds.pod).first(where: Self.isOld))
+        world.plane.node.fate = Self.only(first.name)
+        try await world.pass(seconds)
+        #expect(try await world.weights() == (seconds < 600 ? [100, 0] : [100]))
+        #expect(try await world.active() == (seconds < 600 ? "shop-2" : "shop-1"))
+        world.plane.node.fate = { _ in .ready }
+        try await world.pass(30)
+        #expect(try await world.active() == "shop-1")
+        #expect(try await world.weights() == [100])
+    }
+
+    private static func isOld(_ pod: Document) -> Bool {
+        pod.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "1"
+    }
+
+    /// Of the old revision's pods, only the one of this name becomes ready.
+    private static func only(_ name: String?) -> @Sendable (Document) -> FakeNode.Fate {
+        { isOld($0) && $0.name != name ? .neverReady : .ready }
+    }
+
     @Test func weightWaitsForTheGateway() async throws {
         let world = try await World()
         try await world.firstDeployment()

@@ -280,6 +280,14 @@ struct RolloutDecision: Sendable, Equatable {
             message = "waiting for \(old) to be up again before it gets the traffic back"
             return []
         }
+        // After a promotion the new revision carries everything. As long as all of it is up, the old one gets that back
+        // only when it can carry it too, or has had its time.
+        let due = (stepStarted ?? now) + rollout.progressDeadline
+        if finished != nil, weight > 0, input.to == .full, from != .full, now < due {
+            wake(due)
+            message = "waiting for all of \(old) to be up again before it gets the traffic back"
+            return []
+        }
         weight = 0
         guard input.confirmation.confirms(0) else {
             message = "waiting for the gateway to confirm that \(old) has the traffic again"
