@@ -25,19 +25,22 @@ package final class ControlPlane {
     package private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
     private let keys: SealingKeys
     private let bundled: BundledDefinitions
+    private let decidesTwice: Bool
     private var cursor: Cursor
     private var stepsToPowerCut: Int?
     private static let directory = "/data"
 
-    package init(seed: UInt64, bundled: BundledDefinitions) throws {
+    /// `decidesTwice` has every decision taken twice and compared, which costs more than everything else a loop does.
+    package init(seed: UInt64, bundled: BundledDefinitions, decidesTwice: Bool = true) throws {
         self.seed = seed
+        self.decidesTwice = decidesTwice
         self.bundled = bundled
         random = SeededRandom(seed: seed)
         disk = CrashingDisk(random: random)
         keys = .ephemeral()
         (store, pipeline) = try Self.open(disk, clock, random, keys, bundled)
         loopClient = CrashingClient(InProcessClient(pipeline: pipeline))
-        engine = Self.engine(loopClient)
+        engine = Self.engine(loopClient, decidesTwice)
         node = FakeNode(client: InProcessClient(pipeline: pipeline))
         gateway = FakeGateway(client: InProcessClient(pipeline: pipeline))
         cursor = try store.watch(prefixes: [[]], after: store.sequencedRevision, visibility: .sequenced)
@@ -55,10 +58,11 @@ package final class ControlPlane {
         return (store, pipeline)
     }
 
-    private static func engine(_ client: any Client) -> Engine {
+    private static func engine(_ client: any Client, _ decidesTwice: Bool) -> Engine {
         let settings = LoopSettings(secretKey: Array(repeating: 7, count: 32), publicPort: 8080)
+        let reconcilers = Loops.reconcilers(settings)
         return Engine(
-            client: client, reconcilers: Loops.reconcilers(settings).map(\.twice),
+            client: client, reconcilers: decidesTwice ? reconcilers.map(\.twice) : reconcilers,
             logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -69,14 +73,14 @@ package final class ControlPlane {
     package func restartLoops(crash: CrashPoint? = nil) {
         engine.disconnect()
         loopClient = CrashingClient(InProcessClient(pipeline: pipeline), crash: crash)
-        engine = Self.engine(loopClient)
+        engine = Self.engine(loopClient, decidesTwice)
     }
 
     /// Kills the loops and starts them with a client of the test's choice.
     package func restartLoops(with client: any Client) {
         engine.disconnect()
         loopClient = CrashingClient(client)
-        engine = Self.engine(loopClient)
+        engine = Self.engine(loopClient, decidesTwice)
     }
 
     /// The resources the loops watch.

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Seams
 
 /// The two layers of a `CrashingDisk`: what the program sees, and what a crash is sure to leave.
@@ -10,12 +11,25 @@ struct DiskState: Sendable {
         func apply(to bytes: inout [UInt8]) {
             switch self {
             case .write(let new, let offset):
-                let end = offset + new.count
-                if end > bytes.count { bytes.append(contentsOf: repeatElement(0, count: end - bytes.count)) }
-                bytes.replaceSubrange(offset..<end, with: new)
+                if offset + new.count > bytes.count { Self.grow(&bytes, to: offset + new.count) }
+                bytes.withUnsafeMutableBytes { target in
+                    new.withUnsafeBytes {
+                        UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: $0)
+                    }
+                }
             case .truncate(let size):
                 if size < bytes.count { bytes.removeLast(bytes.count - size) }
-                if size > bytes.count { bytes.append(contentsOf: repeatElement(0, count: size - bytes.count)) }
+                if size > bytes.count { Self.grow(&bytes, to: size) }
+            }
+        }
+
+        /// With zeros. By the C library: segments are made in their whole length, and a loop over their bytes that was
+        /// not optimised took two fifths of the time of the store's crash tests.
+        private static func grow(_ bytes: inout [UInt8], to size: Int) {
+            let count = size - bytes.count
+            bytes += [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+                if let base = buffer.baseAddress { memset(base, 0, count) }
+                initialized = count
             }
         }
     }

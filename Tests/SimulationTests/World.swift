@@ -12,8 +12,8 @@ final class World {
     static let namespace = "team-a"
     static let bundled = Result { try BundledDefinitions.load() }
 
-    init(seed: UInt64 = 1) async throws {
-        plane = try ControlPlane(seed: seed, bundled: try Self.bundled.get())
+    init(seed: UInt64 = 1, decidesTwice: Bool = true) async throws {
+        plane = try ControlPlane(seed: seed, bundled: try Self.bundled.get(), decidesTwice: decidesTwice)
         _ = try await plane.client.create(
             Document(["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(Self.namespace)]]),
             options: WriteOptions(fieldManager: "test"))
