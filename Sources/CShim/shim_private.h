@@ -5,6 +5,9 @@
 // What the agent asks of one shim: tokens on descriptor 3, each `key value` and NUL, the last `end`.
 enum { MAX_SPECIFICATION = 4 << 20, MAX_WORDS = 16384 };
 
+// Processes and threads of one pod.
+enum { MAX_PROCESSES = 4096 };
+
 struct specification {
     char *buffer;             // owns every string below
     size_t length;
@@ -44,7 +47,7 @@ int shim_run(const char *directory);
 int shim_drop(int argc, char **argv);
 int shim_exec(int argc, char **argv);
 
-// Becomes another user for good: no groups, no capabilities, no way back. 0 or -1 with errno.
+// Becomes another user for good: no groups, no capabilities, no more than so many processes, no way back. 0 or -1 with errno.
 int become(long uid, long gid);
 // The `name=value` entries, each with its NUL, that stand in `descriptor`; ends with NULL. NULL with errno.
 char **read_environment(int descriptor);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -67,6 +68,9 @@ int each_descendant(pid_t pid, void (*visit)(pid_t)) {
 
 int become(long uid, long gid) {
     if (uid < 0) return 0;
+    // Counted over all of a user's processes and threads; a pod has a user of its own.
+    const struct rlimit processes = {MAX_PROCESSES, MAX_PROCESSES};
+    if (uid > 0 && setrlimit(RLIMIT_NPROC, &processes) != 0) return -1;
     if (setgroups(0, NULL) != 0 && errno != EPERM) return -1;
     if (setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) != 0) return -1;
     if (setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) != 0) return -1;

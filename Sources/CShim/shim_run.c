@@ -76,6 +76,9 @@ static void start_child(struct shim *shim, int out, int err, int status, int rep
         int ports = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
         if (!failed && ports >= 0 && write(ports, "0", 1) < 0) errno = 0;
     }
+    // When memory runs out, pods go before the server, its gateway and the shims.
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0 && write(score, "1000", 4) < 0) errno = 0;
     // Moving the report up keeps it clear of the three descriptors and of bwrap's.
     int high = fcntl(report, F_DUPFD_CLOEXEC, 10);
     int high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;

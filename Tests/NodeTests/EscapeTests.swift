@@ -90,6 +90,22 @@ struct EscapeTests {
         try await node.end()
     }
 
+    /// A pod that forks or fills memory without end meets its own limit first, or is the first to go.
+    @Test(arguments: [true, false]) func aPodHasALimitOnProcessesAndGoesFirst(sandbox: Bool) async throws {
+        let node = try await TestNode(sandbox: sandbox)
+        node.startAgent()
+        let script =
+            "echo score $(cat /proc/self/oom_score_adj); grep 'Max processes' /proc/self/limits; exec sleep 1000"
+        let pod = try await node.create("web", script: script)
+        try await node.waitLog("web", "Max processes")
+        let log = try await node.log(ContainerLogRequest(node.key("web")))
+        #expect(log.hasPrefix("score 1000\n"))
+        if geteuid() == 0 { #expect(log.split(separator: " ").filter { $0 == "4096" }.count == 2, "\(log)") }
+        let shim = try #require(node.shim(pod))
+        #expect(contents("/proc/\(shim.process.pid)/oom_score_adj") != "1000\n")
+        try await node.end()
+    }
+
     /// A shim that cannot start anything ends, and does not wait for a child it never had.
     @Test func aShimWithoutAChildEnds() async throws {
         let node = try await TestNode()
