@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Seams
 internal import Synchronization
 
 /// A thread of our own, for work that waits for the disk: such work must not block the cooperative pool.
@@ -50,15 +51,20 @@ private func nameThread(_ name: String) {
 }
 
 /// Wakes one waiting thread. A signal raised while nobody waits is remembered, once.
-final class Signal: @unchecked Sendable {
+package final class Signal: @unchecked Sendable {
     // SAFETY: `isRaised` is read and written under `mutex` alone; the two pointers never change.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var isRaised = false
 
-    init() {
+    package init() {
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        // Waits end by the clock that never jumps.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -68,7 +74,7 @@ final class Signal: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func raise() {
+    package func raise() {
         pthread_mutex_lock(mutex)
         isRaised = true
         pthread_mutex_unlock(mutex)
@@ -78,6 +84,16 @@ final class Signal: @unchecked Sendable {
     func wait() {
         pthread_mutex_lock(mutex)
         while !isRaised { pthread_cond_wait(condition, mutex) }
+        isRaised = false
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// As `wait`, but returns after a time without a signal too.
+    package func wait(atMostMilliseconds milliseconds: Int) {
+        let (seconds, attoseconds) = (SystemClock().monotonic() + .milliseconds(milliseconds)).components
+        var deadline = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        pthread_mutex_lock(mutex)
+        while !isRaised, pthread_cond_timedwait(condition, mutex, &deadline) == 0 {}
         isRaised = false
         pthread_mutex_unlock(mutex)
     }

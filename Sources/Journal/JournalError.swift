@@ -6,9 +6,13 @@ package enum JournalError: Error, Sendable, CustomStringConvertible {
     /// Bytes that were durable are not what they were. Nothing was changed.
     case damaged(file: String, offset: Int, reason: String)
 
+    /// A file was written by a newer version. Nothing was changed.
+    case newer(file: String, version: UInt32, supported: UInt32)
+
     package var description: String {
         switch self {
         case .fileSystem(let error): error.description
+        case .newer(let file, let version, let supported): "\(file) has format \(version), newer than \(supported)"
         case .damaged(let file, let offset, let reason): "\(file) is damaged at byte \(offset): \(reason)"
         }
     }

@@ -74,6 +74,7 @@ package struct LogRecovery {
     private func removeTornSegment(_ names: inout [String]) throws(JournalError) {
         guard let name = names.last else { return }
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
+        try checkVersion(name, bytes)
         if Segment(header: bytes) != nil || intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil
         {
             return
@@ -137,7 +138,13 @@ package struct LogRecovery {
         }
     }
 
+    private func checkVersion(_ name: String, _ bytes: [UInt8]) throws(JournalError) {
+        guard let version = Segment.version(ofHeader: bytes), version > Segment.version else { return }
+        throw .newer(file: path(name), version: version, supported: Segment.version)
+    }
+
     private mutating func readHeader(_ name: String, _ bytes: [UInt8]) throws(JournalError) {
+        try checkVersion(name, bytes)
         guard let segment = Segment(header: bytes), segment.name == name else {
             throw damage(name, 0, "the header is not that of this segment")
         }

@@ -19,9 +19,11 @@ package struct Segment: Sendable, Equatable {
 
     static func firstRevision(ofName name: String) -> UInt64? { FileName.number(name, suffix: ".log") }
 
-    var header: [UInt8] {
+    var header: [UInt8] { header(version: Self.version) }
+
+    func header(version: UInt32) -> [UInt8] {
         var bytes = Self.magic
-        bytes.appendInteger(Self.version)
+        bytes.appendInteger(version)
         bytes.appendInteger(UInt32(0))
         bytes.appendInteger(firstRevision)
         bytes.append(contentsOf: previous.bytes)
@@ -30,17 +32,19 @@ package struct Segment: Sendable, Equatable {
         return bytes
     }
 
-    /// Reads a header; `nil` when it is not whole.
-    init?(header bytes: [UInt8]) {
-        guard bytes.count >= Self.headerSize else { return nil }
-        let end = Self.checksumOffset
-        guard bytes.starts(with: Self.magic),
+    /// The version of a whole header; the place of magic, version and checksum is the same in every version.
+    static func version(ofHeader bytes: [UInt8]) -> UInt32? {
+        let end = checksumOffset
+        guard bytes.count >= headerSize, bytes.starts(with: magic),
             bytes[end..<end + 16].elementsEqual(SHA256.hash(data: bytes[..<end]).prefix(16))
         else { return nil }
-        let (version, first) = bytes.withUnsafeBytes {
-            ($0.integer(at: 8, as: UInt32.self), $0.integer(at: 16, as: UInt64.self))
-        }
-        guard version == Self.version else { return nil }
+        return bytes.withUnsafeBytes { $0.integer(at: 8, as: UInt32.self) }
+    }
+
+    /// Reads a header; `nil` when it is not whole, or of another version.
+    init?(header bytes: [UInt8]) {
+        guard Self.version(ofHeader: bytes) == Self.version else { return nil }
+        let first = bytes.withUnsafeBytes { $0.integer(at: 16, as: UInt64.self) }
         self.init(firstRevision: first, previous: ChainHash(bytes: Array(bytes[24..<56])))
     }
 

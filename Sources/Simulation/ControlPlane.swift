@@ -142,7 +142,9 @@ package final class ControlPlane {
         guard let changes = try? cursor.poll() else { return }  // compacted: the trace goes on from there
         for change in changes {
             trace = (trace ^ StableHash.of(change.key.bytes)) &* 0x100_0000_01b3
-            trace = (trace ^ StableHash.of(change.value.array)) &* 0x100_0000_01b3
+            // A simulated disk whose values cannot be read has no trace to compare.
+            let value = (try? change.value)?.array ?? []
+            trace = (trace ^ StableHash.of(value)) &* 0x100_0000_01b3
         }
     }
 

@@ -4,7 +4,7 @@ final class RevisionChanges: Sendable {
     let changes: [Change]
     /// When it was sequenced, on the monotonic clock; what was recovered counts from the start.
     let time: Duration
-    /// Bytes that only history keeps alive.
+    /// Bytes history keeps in memory: what was written, and what deletions deliver.
     let retainedBytes: Int
 
     init(revision: Revision, changes: [Change], time: Duration) {
@@ -12,7 +12,7 @@ final class RevisionChanges: Sendable {
         self.changes = changes
         self.time = time
         self.retainedBytes = changes.reduce(256) {
-            $0 + 128 + ($1.previousEntry?.value.count ?? 0) + ($1.entry == nil ? $1.value.count : 0)
+            $0 + 128 + ($1.written?.count ?? $1.previousEntry?.count ?? 0)
         }
     }
 }
@@ -28,6 +28,7 @@ struct History: Sendable {
     var last: Revision { Revision(rawValue: compacted.rawValue + UInt64(count)) }
     var count: Int { storage.count }
     var first: RevisionChanges? { storage.first }
+    var all: [RevisionChanges] { storage }
 
     mutating func append(_ revision: RevisionChanges) {
         precondition(revision.revision == last.next, "revision \(revision.revision) follows \(last)")

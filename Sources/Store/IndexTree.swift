@@ -8,6 +8,7 @@ struct IndexTree: Sendable {
     /// A tree of entries that are sorted and have distinct keys.
     init(sorted entries: [Entry]) {
         var level: [IndexNode] = []
+        level.reserveCapacity(entries.count / IndexNode.fill + 1)
         var start = 0
         while start < entries.count {
             let end = min(start + IndexNode.fill, entries.count)
@@ -25,16 +26,18 @@ struct IndexTree: Sendable {
     var count: Int { root?.count ?? 0 }
 
     func get(_ key: StoreKey) -> Entry? {
-        var node = root
-        while let current = node {
-            if current.isLeaf {
-                let index = current.lowerBound(key.bytes)
-                guard index < current.entries.count, current.entries[index].key == key else { return nil }
-                return current.entries[index]
+        key.bytes.withUnsafeBytes { key in
+            var node = root
+            while let current = node {
+                if current.isLeaf {
+                    let index = current.lowerBound(key)
+                    guard index < current.entries.count, current.entries[index].order(key) == 0 else { return nil }
+                    return current.entries[index]
+                }
+                node = current.children[current.childIndex(for: key)]
             }
-            node = current.children[current.childIndex(for: key.bytes)]
+            return nil
         }
-        return nil
     }
 
     mutating func insert(_ entry: Entry) {
@@ -42,12 +45,12 @@ struct IndexTree: Sendable {
             self.root = IndexNode(entries: [entry])
             return
         }
-        let (left, right) = root.inserting(entry)
+        let (left, right) = entry.withKey { root.inserting(entry, $0) }
         self.root = right.map { IndexNode(children: [left, $0]) } ?? left
     }
 
     mutating func remove(_ key: StoreKey) {
-        var next = root?.removing(key)
+        var next = key.bytes.withUnsafeBytes { root?.removing($0) }
         while let node = next, !node.isLeaf, node.children.count == 1 { next = node.children[0] }
         root = next
     }
@@ -56,18 +59,33 @@ struct IndexTree: Sendable {
     func list(prefix: [UInt8], after: StoreKey?, limit: Int?) -> [Entry] {
         var result: [Entry] = []
         guard let root, limit != 0 else { return result }
-        let low = after.map { StoreKey.order($0.bytes, prefix) >= 0 ? $0.bytes : prefix } ?? prefix
+        var low = prefix
+        if let after, !(after < StoreKey(bytes: prefix)) { low = after.bytes }
         let end = Self.end(of: prefix)
-        result.reserveCapacity(min(limit ?? .max, root.rank(end) - root.rank(low)))
-        root.collect(from: low, excluding: after, before: end, limit: limit ?? .max, into: &result)
+        result.reserveCapacity(min(limit ?? .max, Self.rank(root, end) - Self.rank(root, low)))
+        let collect = { (end: UnsafeRawBufferPointer?) in
+            low.withUnsafeBytes { low in
+                root.collect(
+                    IndexNode.Range(low: low, excludesLow: after != nil, end: end, limit: limit ?? .max), into: &result)
+            }
+        }
+        if let end { end.withUnsafeBytes { collect($0) } } else { collect(nil) }
         return result
     }
 
     func count(prefix: [UInt8], after: StoreKey?) -> Int {
         guard let root else { return 0 }
-        var first = root.rank(prefix)
-        if let after { first = max(first, root.rank(after.bytes) + (get(after) == nil ? 0 : 1)) }
-        return max(0, root.rank(Self.end(of: prefix)) - first)
+        var first = Self.rank(root, prefix)
+        if let after { first = max(first, Self.rank(root, after.bytes) + (get(after) == nil ? 0 : 1)) }
+        return max(0, Self.rank(root, Self.end(of: prefix)) - first)
+    }
+
+    /// Gives `body` every entry, in order.
+    func forEach(_ body: (Entry) -> Void) { root?.forEach(body) }
+
+    /// How many entries sort before `key`; all of them for `nil`.
+    private static func rank(_ root: IndexNode, _ key: [UInt8]?) -> Int {
+        key?.withUnsafeBytes { root.rank($0) } ?? root.count
     }
 
     /// The first key after every key that begins with `prefix`; `nil` when there is none.
@@ -76,150 +94,5 @@ struct IndexTree: Sendable {
         var end = Array(prefix[...last])
         end[last] += 1
         return end
-    }
-}
-
-/// One node, immutable: a leaf with entries or an inner node with children.
-final class IndexNode: Sendable {
-    static let capacity = 64
-    /// How full a bulk load makes nodes, so that the first writes do not split everything.
-    static let fill = 48
-
-    let entries: [Entry]
-    let children: [IndexNode]
-    /// The smallest key below this node.
-    let low: [UInt8]
-    /// Entries below this node.
-    let count: Int
-
-    var isLeaf: Bool { children.isEmpty }
-
-    init(entries: [Entry]) {
-        self.entries = entries
-        self.children = []
-        self.low = entries.first?.key.bytes ?? []
-        self.count = entries.count
-    }
-
-    init(children: [IndexNode]) {
-        self.entries = []
-        self.children = children
-        self.low = children.first?.low ?? []
-        self.count = children.reduce(0) { $0 + $1.count }
-    }
-
-    /// The first entry of a leaf whose key is not below `key`.
-    func lowerBound(_ key: [UInt8]) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if StoreKey.order(entries[middle].key.bytes, key) < 0 { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    /// The child that holds `key` if any does.
-    func childIndex(for key: [UInt8]) -> Int {
-        var low = 1
-        var high = children.count
-        while low < high {
-            let middle = (low + high) / 2
-            if StoreKey.order(children[middle].low, key) <= 0 { low = middle + 1 } else { high = middle }
-        }
-        return low - 1
-    }
-
-    func inserting(_ entry: Entry) -> (IndexNode, IndexNode?) {
-        if isLeaf {
-            var entries = self.entries
-            let index = lowerBound(entry.key.bytes)
-            if index < entries.count, entries[index].key == entry.key {
-                entries[index] = entry
-                return (IndexNode(entries: entries), nil)
-            }
-            entries.insert(entry, at: index)
-            if entries.count <= Self.capacity { return (IndexNode(entries: entries), nil) }
-            let middle = Self.split(entries.count, insertedAt: index)
-            return (IndexNode(entries: Array(entries[..<middle])), IndexNode(entries: Array(entries[middle...])))
-        }
-        var children = self.children
-        let index = childIndex(for: entry.key.bytes)
-        let (left, right) = children[index].inserting(entry)
-        children[index] = left
-        guard let right else { return (IndexNode(children: children), nil) }
-        children.insert(right, at: index + 1)
-        if children.count <= Self.capacity { return (IndexNode(children: children), nil) }
-        let middle = Self.split(children.count, insertedAt: index + 1)
-        return (IndexNode(children: Array(children[..<middle])), IndexNode(children: Array(children[middle...])))
-    }
-
-    /// Keys often arrive in order: a node that overflows at its end stays nearly full.
-    private static func split(_ count: Int, insertedAt index: Int) -> Int {
-        index == count - 1 ? count - count / 8 : count / 2
-    }
-
-    /// The node without `key`; `nil` when nothing is left of it. The same node when the key is not there.
-    func removing(_ key: StoreKey) -> IndexNode? {
-        if isLeaf {
-            let index = lowerBound(key.bytes)
-            guard index < entries.count, entries[index].key == key else { return self }
-            if entries.count == 1 { return nil }
-            var entries = self.entries
-            entries.remove(at: index)
-            return IndexNode(entries: entries)
-        }
-        let index = childIndex(for: key.bytes)
-        let replacement = children[index].removing(key)
-        if replacement === children[index] { return self }
-        var children = self.children
-        if let replacement {
-            children[index] = replacement
-            Self.mergeSmall(&children, at: index)
-        } else {
-            children.remove(at: index)
-            if children.isEmpty { return nil }
-        }
-        return IndexNode(children: children)
-    }
-
-    /// Joins a node that became small with a neighbour when both fit comfortably into one.
-    private static func mergeSmall(_ children: inout [IndexNode], at index: Int) {
-        let size = { (node: IndexNode) in node.isLeaf ? node.entries.count : node.children.count }
-        guard size(children[index]) < capacity / 4, children.count > 1 else { return }
-        let left = index > 0 ? index - 1 : index
-        let (first, second) = (children[left], children[left + 1])
-        guard size(first) + size(second) <= fill else { return }
-        children[left] =
-            first.isLeaf
-            ? IndexNode(entries: first.entries + second.entries) : IndexNode(children: first.children + second.children)
-        children.remove(at: left + 1)
-    }
-
-    /// How many entries sort before `key`; all of them for `nil`.
-    func rank(_ key: [UInt8]?) -> Int {
-        guard let key else { return count }
-        if isLeaf { return lowerBound(key) }
-        let index = childIndex(for: key)
-        return children[..<index].reduce(0) { $0 + $1.count } + children[index].rank(key)
-    }
-
-    /// Appends entries from `low` on, without `excluded`, until `end` or `limit`.
-    func collect(
-        from low: [UInt8], excluding excluded: StoreKey?, before end: [UInt8]?, limit: Int, into result: inout [Entry]
-    ) {
-        if isLeaf {
-            for index in lowerBound(low)..<entries.count where result.count < limit {
-                let entry = entries[index]
-                if let end, StoreKey.order(entry.key.bytes, end) >= 0 { return }
-                if let excluded, entry.key == excluded { continue }
-                result.append(entry)
-            }
-            return
-        }
-        for index in childIndex(for: low)..<children.count where result.count < limit {
-            if let end, StoreKey.order(children[index].low, end) >= 0 { return }
-            children[index].collect(from: low, excluding: excluded, before: end, limit: limit, into: &result)
-        }
     }
 }

@@ -8,6 +8,7 @@ extension Keyspace {
         let committer = GroupCommitter(writer: writer) { [weak self] event in self?.handle(event) }
         self.committer.withLock { $0 = committer }
         if configuration.committing == .thread { committer.start() }
+        startVerifying()
     }
 
     /// Makes everything sequenced durable, ends all watches and lets go of the directory.
@@ -19,7 +20,7 @@ extension Keyspace {
         guard let committer else { return }
         state.withLock { $0.refuseWrites(.closed) }
         committer.stop()
-        stateWriting.withLock { $0 }?.join()
+        joinTableThreads()
         let (wakes, waiters) = state.withLock { $0.close() }
         for waiter in waiters { waiter.resume(.failure(.closed)) }
         for wake in wakes { wake() }
@@ -34,7 +35,7 @@ extension Keyspace {
             let (wakes, waiters, due, garbage) = state.withLock { state in
                 let (wakes, waiters) = state.becameDurable(Revision(rawValue: revision), started: started)
                 state.compactByBounds(now: now)
-                return (wakes, waiters, state.takeDueState(), state.takeGarbage())
+                return (wakes, waiters, state.takeDueTable(), state.takeGarbage())
             }
             for waiter in waiters { waiter.resume(.success(())) }
             for wake in wakes { wake() }
@@ -55,40 +56,6 @@ extension Keyspace {
             return "the disk is full (\(error)); free some space, then restart the server"
         }
         return "the log could not be written (\(error)); check the disk, then restart the server"
-    }
-
-    /// Writes a state file beside the log and deletes what it makes dispensable. Failing only leaves more log to read
-    /// at the next start; a later state tries again.
-    func write(_ due: KeyspaceState.DueState) {
-        let work: @Sendable () -> Void = { [self] in
-            var written = false
-            do {
-                try StateFile.write(
-                    due.snapshot, hash: due.hash, directory: log.path, fileSystem: log.fileSystem, keys: keys)
-                written = true
-                removeFiles(obsoleteSegments: due.obsoleteSegments)
-            } catch {
-                // The log still holds everything; `finishState` lets a later boundary try again.
-            }
-            state.withLock { $0.finishState(due, written: written) }
-        }
-        if configuration.committing == .inline { return work() }
-        stateWriting.withLock { thread in
-            thread?.join()
-            thread = DedicatedThread(name: "store-state", work)
-        }
-    }
-
-    /// Deletes what the newest state file makes dispensable. What stays because this fails goes at the next start.
-    func removeFiles(obsoleteSegments: [String]) {
-        do {
-            for name in obsoleteSegments { try log.fileSystem.remove("\(log.path)/\(name)") }
-            let states = try log.fileSystem.list(log.path).filter { StateFile.revision(ofName: $0) != nil }
-            for name in states.dropLast() { try log.fileSystem.remove("\(log.path)/\(name)") }
-            if !obsoleteSegments.isEmpty || states.count > 1 { try log.fileSystem.syncDirectory(log.path) }
-        } catch {
-            // Dispensable files cost space and nothing else.
-        }
     }
 }
 

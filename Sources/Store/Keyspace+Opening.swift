@@ -16,12 +16,13 @@ extension Keyspace {
         let log = "\(directory)/log"
         let lock = try prepare(directory, log: log, fileSystem)
         do {
-            let (state, recovered) = try recover(log, fileSystem, clock, keys, configuration)
+            let (state, recovered, obsolete) = try recover(log, fileSystem, clock, keys, configuration)
             let keyspace = Keyspace(
                 state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keys: keys,
                 configuration: configuration, recoveryNote: recovered.cut)
-            keyspace.removeFiles(obsoleteSegments: recovered.obsoleteSegments)
+            keyspace.removeFiles(obsolete)
             keyspace.attach(recovered.writer)
+            if let due = keyspace.state.withLock({ $0.takeDueTable() }) { keyspace.write(due) }
             return keyspace
         } catch {
             lock.release()
@@ -48,15 +49,15 @@ extension Keyspace {
     private static func recover(
         _ log: String, _ fileSystem: any FileSystem, _ clock: any Clock, _ keys: SealingKeys,
         _ configuration: StoreConfiguration
-    ) throws(StoreError) -> (KeyspaceState, LogRecovery.Recovered) {
-        var state = KeyspaceState(configuration: configuration)
-        var anchor = LogRecovery.Anchor(revision: Revision.empty.rawValue, hash: .origin)
-        if let path = try newestState(in: log, fileSystem) {
-            let file = try StateFile.read(path, fileSystem: fileSystem, keys: keys)
-            state = KeyspaceState(
-                tree: IndexTree(sorted: file.entries), revision: file.revision, configuration: configuration)
-            anchor = LogRecovery.Anchor(revision: file.revision.rawValue, hash: file.hash)
+    ) throws(StoreError) -> (KeyspaceState, LogRecovery.Recovered, obsolete: [String]) {
+        let chain = try TableChain.find(in: log, fileSystem)
+        var tables: [Table] = []
+        for range in chain.ranges {
+            tables.append(try Table.open(range, directory: log, fileSystem: fileSystem, keys: keys))
         }
+        var state = KeyspaceState(tables: tables, entries: try Table.load(tables), configuration: configuration)
+        let anchor = LogRecovery.Anchor(
+            revision: state.durable.revision.rawValue, hash: tables.last?.footer.hash ?? .origin)
         let time = clock.monotonic()
         // An error in a record's content, as opposed to its bytes, is carried past the journal, which knows no content.
         var contentError: StoreError?
@@ -71,24 +72,15 @@ extension Keyspace {
             }
             if let contentError { throw contentError }
             state.segments = recovered.segments
-            return (state, recovered)
+            state.compactByBounds(now: time)
+            _ = state.takeGarbage()
+            return (state, recovered, recovered.obsoleteSegments + chain.obsolete.map { TableFormat.name($0) })
         } catch let error as JournalError {
             throw StoreError(error)
         } catch let error as StoreError {
             throw error
         } catch {
             throw .fileSystem(reason: "\(error)")
-        }
-    }
-
-    /// The newest state file, with what an interrupted writer left removed.
-    private static func newestState(in log: String, _ fileSystem: any FileSystem) throws(StoreError) -> String? {
-        do {
-            let names = try fileSystem.list(log)
-            for name in names where name.hasSuffix(".tmp") { try fileSystem.remove("\(log)/\(name)") }
-            return names.last { StateFile.revision(ofName: $0) != nil }.map { "\(log)/\($0)" }
-        } catch {
-            throw .fileSystem(reason: error.description)
         }
     }
 }
@@ -110,21 +102,14 @@ extension KeyspaceState {
         let changes = operations.compactMap { change(replaying: $0, revision: revision) }
         self.record(RevisionChanges(revision: revision, changes: changes, time: time), payloadBytes: 0)
         _ = becameDurable(revision, started: nil)
-        if record.revision % 1024 == 0 {
-            compactByBounds(now: time)
-            _ = takeGarbage()
-        }
     }
 
     private func change(replaying operation: TransactionCodec.Operation, revision: Revision) -> Change? {
         switch operation {
         case .delete(let key): return change(for: .delete(key), revision: revision)
         case .put(let key, let value, let offset, let isSealed):
-            let previous = tree.get(key)
-            let entry = Entry(
-                key: key, value: Bytes(value), createRevision: previous?.createRevision ?? revision,
-                modRevision: revision, revisionOffset: offset, isSealed: isSealed)
-            return Change(revision: revision, key: key, value: entry.value, entry: entry, previousEntry: previous)
+            return Self.put(
+                Bytes(value), key, revision, revisionOffset: offset, isSealed: isSealed, over: tree.get(key))
         }
     }
 }
@@ -135,6 +120,8 @@ extension StoreError {
         case .fileSystem(let error): self = .fileSystem(reason: error.description)
         case .damaged(let file, let offset, let reason):
             self = .damaged(file: file, offset: offset, reason: reason, remedy: Keyspace.damageRemedy)
+        case .newer(let file, let version, let supported):
+            self = .newer(file: file, version: version, supported: supported)
         }
     }
 }

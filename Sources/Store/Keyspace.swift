@@ -2,8 +2,9 @@ internal import Journal
 internal import Seams
 internal import Synchronization
 
-/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. All state
-/// is in memory under one lock that no I/O and no `await` ever holds; the log behind it makes the same state durable.
+/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. The keys
+/// are in memory, under one lock that no I/O and no `await` ever holds; so are the newest values. The log makes the same
+/// state durable, and older values are in tables beside it.
 ///
 /// A revision is *sequenced* when `commit` returns and *durable* when the log has synced it. Loops look at what is
 /// sequenced; agents and clients must look only at what is durable.
@@ -24,7 +25,10 @@ package final class Keyspace: Sendable {
     package let recoveryNote: String?
     /// The way to the disk; `nil` once closed.
     let committer = Mutex<GroupCommitter?>(nil)
-    let stateWriting = Mutex<DedicatedThread?>(nil)
+    let tableWriting = Mutex<DedicatedThread?>(nil)
+    let merging = Mutex<DedicatedThread?>(nil)
+    let verifying = Mutex<DedicatedThread?>(nil)
+    let verificationEnd = Signal()
 
     init(
         state: KeyspaceState, log: LogFolder, clock: any Clock, keys: SealingKeys, configuration: StoreConfiguration,
@@ -46,6 +50,8 @@ package final class Keyspace: Sendable {
     package var sequencedRevision: Revision { state.withLock { $0.history.last } }
     package var durableRevision: Revision { state.withLock { $0.durable.revision } }
     package var compactedRevision: Revision { state.withLock { $0.history.compacted } }
+
+    package var statistics: StoreStatistics { state.withLock { $0.statistics } }
 
     /// The present, in constant time.
     package func snapshot(_ visibility: Visibility) -> Snapshot {
@@ -112,7 +118,7 @@ package final class Keyspace: Sendable {
     package func compact(to revision: Revision) {
         let (due, garbage) = state.withLock { state in
             state.compact(to: revision)
-            return (state.takeDueState(), state.takeGarbage())
+            return (state.takeDueTable(), state.takeGarbage())
         }
         withExtendedLifetime(garbage) {}
         if let due { write(due) }

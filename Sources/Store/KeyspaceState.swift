@@ -21,19 +21,29 @@ struct KeyspaceState: Sendable {
     let configuration: StoreConfiguration
     /// The files of the log, the last being written.
     var segments: [Segment] = []
-    var dueState: DueState?
-    var isWritingState = false
-    /// Bytes of all keys and values, about what a state file would take.
+    /// The tables, from old to new, each beginning where the one before ends.
+    var tables: [Table]
+    /// What history has forgotten and no table holds yet.
+    var untabled = UntabledChanges()
+    var dueTable: DueTable?
+    var isWritingTable = false
+    var isMerging = false
+    /// Merges since the start.
+    var merges = 0
+    /// About what all live entries would take in one table.
     private(set) var liveBytes = 0
     /// Forgotten history. Releasing it takes a while, so it is done outside the lock.
     private var garbage: [RevisionChanges] = []
 
-    init(tree: IndexTree = IndexTree(), revision: Revision = .empty, configuration: StoreConfiguration) {
+    /// The state at the end of `tables`, which hold `entries`.
+    init(tables: [Table], entries: [Entry], configuration: StoreConfiguration) {
+        let revision = tables.last?.range.last ?? .empty
         self.configuration = configuration
-        self.tree = tree
-        self.history = History(compacted: revision)
-        self.durable = Snapshot(revision: revision, tree: tree)
-        liveBytes = tree.list(prefix: [], after: nil, limit: nil).reduce(0) { $0 + $1.size }
+        self.tables = tables
+        tree = IndexTree(sorted: entries)
+        history = History(compacted: revision)
+        durable = Snapshot(revision: revision, tree: tree)
+        liveBytes = entries.reduce(0) { $0 + TableFormat.storedSize($1) }
     }
 
     var sequenced: Snapshot { Snapshot(revision: history.last, tree: tree) }
@@ -58,7 +68,8 @@ struct KeyspaceState: Sendable {
     mutating func record(_ revision: RevisionChanges, payloadBytes: Int) {
         for change in revision.changes {
             if let entry = change.entry { tree.insert(entry) } else { tree.remove(change.key) }
-            liveBytes += (change.entry?.size ?? 0) - (change.previousEntry?.size ?? 0)
+            if let entry = change.entry { liveBytes += TableFormat.storedSize(entry) }
+            if let previous = change.previousEntry { liveBytes -= TableFormat.storedSize(previous) }
         }
         history.append(revision)
         pending.append((sequenced, payloadBytes))
@@ -71,16 +82,21 @@ struct KeyspaceState: Sendable {
         let previous = tree.get(operation.key)
         switch operation {
         case .put(let key, let value, let offset, let isSealed):
-            let entry = Entry(
-                key: key, value: offset.map { Self.splice(revision, into: value, at: $0) } ?? Bytes(value),
-                createRevision: previous?.createRevision ?? revision, modRevision: revision, revisionOffset: offset,
-                isSealed: isSealed)
-            return Change(revision: revision, key: key, value: entry.value, entry: entry, previousEntry: previous)
+            let bytes = offset.map { Self.splice(revision, into: value, at: $0) } ?? Bytes(value)
+            return Self.put(bytes, key, revision, revisionOffset: offset, isSealed: isSealed, over: previous)
         case .delete(let key):
-            guard let previous else { return nil }
-            return Change(
-                revision: revision, key: key, value: previous.value(at: revision), entry: nil, previousEntry: previous)
+            return previous.map { Change(deleting: $0, key: key, revision: revision) }
         }
+    }
+
+    static func put(
+        _ value: Bytes, _ key: StoreKey, _ revision: Revision, revisionOffset: Int?, isSealed: Bool,
+        over previous: Entry?
+    ) -> Change {
+        let entry = Entry(
+            key: key, value: value, createRevision: previous?.createRevision ?? revision, modRevision: revision,
+            revisionOffset: revisionOffset, isSealed: isSealed)
+        return Change(put: value, entry, key: key, over: previous)
     }
 
     private static func splice(_ revision: Revision, into value: [UInt8], at offset: Int) -> Bytes {
@@ -168,10 +184,12 @@ struct KeyspaceState: Sendable {
     }
 
     mutating func compact(to revision: Revision) {
-        planState(before: min(revision, durable.revision))
-        garbage += history.compact(to: min(revision, durable.revision))
+        let forgotten = history.compact(to: min(revision, durable.revision))
+        for changes in forgotten { noteUntabled(changes) }
+        garbage += forgotten
         let compacted = history.compacted
         checkpoints.removeAll { $0.revision < compacted }
+        planTable()
     }
 }
 

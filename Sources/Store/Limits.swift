@@ -10,6 +10,9 @@ package enum StoreLimits {
     package static let pendingBytes = 128 * 1024 * 1024
     /// Revisions between two roots kept for reading the past; a read in between undoes at most so many.
     static let checkpointInterval: UInt64 = 64
+    /// Bytes of a table that one read takes at most, and that it takes although nobody asked for them.
+    static let readBytes = 1024 * 1024
+    static let readGap = 4096
     /// Revisions one poll of a watch returns at most.
     static let pollRevisions = 512
 }

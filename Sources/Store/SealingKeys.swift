@@ -8,6 +8,9 @@ package struct SealingKeys: Sendable {
     /// The key that seals what is written now.
     let current: UInt16
 
+    /// Bytes by which a sealed value is longer: nonce and tag.
+    static let overhead = 28
+
     private static let fileStart = Array("espalier-key-1 ".utf8)
 
     private init(keys: [UInt16: SymmetricKey], current: UInt16) {

@@ -13,12 +13,16 @@ package struct StoreConfiguration: Sendable {
     /// History older than this is compacted.
     package var historyAge: Duration = .seconds(300)
     package var historyRevisions = 50_000
-    /// Bytes that only history keeps alive.
+    /// Bytes of values that history keeps in memory.
     package var historyBytes = 32 * 1024 * 1024
 
     package var journal = JournalConfiguration()
-    /// Whole segments of forgotten history that call for a new state file, after which they are deleted.
-    package var segmentsPerState = 3
+    /// Whole segments of forgotten history that call for a new table, after which they are deleted.
+    package var segmentsPerTable = 2
+    /// How fast values on disk are read again in the background to find what rots; 0 for not at all.
+    package var verificationBytesPerSecond = 4 * 1024 * 1024
+    /// From the end of one such round to the next.
+    package var verificationPause: Duration = .seconds(86_400)
 
     package init() {}
 }

@@ -16,6 +16,8 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
     case locked(path: String)
     /// The log does not hold what it once held. Nothing was changed; the remedy says what a person can do.
     case damaged(file: String, offset: Int, reason: String, remedy: String)
+    /// A file was written by a newer version of Espalier. Nothing was changed.
+    case newer(file: String, version: UInt32, supported: UInt32)
     /// The key that sealed some values is not there or does not open them.
     case sealed(reason: String)
     case fileSystem(reason: String)
@@ -34,6 +36,9 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
         case .locked(let path): "\(path) is locked: another server uses this data directory; stop it first"
         case .damaged(let file, let offset, let reason, let remedy):
             "\(file) is damaged at byte \(offset): \(reason). \(remedy)"
+        case .newer(let file, let version, let supported):
+            "\(file) was written by a newer version of Espalier, in format \(version); this one reads up to \(supported). "
+                + "Run the newer version; nothing was changed"
         case .sealed(let reason): reason
         case .fileSystem(let reason): reason
         case .closed: "the store is closed"

@@ -17,7 +17,7 @@ package struct StoreKey: Sendable, Hashable, Comparable, CustomStringConvertible
     /// Four parts, each valid UTF-8, none with a NUL inside.
     package var isWellFormed: Bool {
         bytes.count <= StoreLimits.keyBytes && bytes.count(where: { $0 == 0 }) == 3
-            && String(validating: bytes, as: UTF8.self) != nil
+            && (try? UTF8Span(validating: bytes.span)) != nil
     }
 
     package var objectKey: ObjectKey {
@@ -48,20 +48,20 @@ package struct StoreKey: Sendable, Hashable, Comparable, CustomStringConvertible
         return bytes
     }
 
-    package static func < (left: StoreKey, right: StoreKey) -> Bool { order(left.bytes, right.bytes) < 0 }
+    package static func < (left: StoreKey, right: StoreKey) -> Bool {
+        left.bytes.withUnsafeBytes { a in right.bytes.withUnsafeBytes { b in order(a, b) < 0 } }
+    }
 
     package static func == (left: StoreKey, right: StoreKey) -> Bool { left.bytes == right.bytes }
 
     /// Negative, zero or positive as `left` sorts before, with or after `right`.
-    static func order(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    static func order(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
         let shared = min(left.count, right.count)
-        let difference = left.withUnsafeBytes { a in
-            right.withUnsafeBytes { b in
-                guard shared > 0, let a = a.baseAddress, let b = b.baseAddress else { return Int32(0) }
-                return memcmp(a, b, shared)
-            }
+        if shared > 0, let a = left.baseAddress, let b = right.baseAddress {
+            let difference = memcmp(a, b, shared)
+            if difference != 0 { return Int(difference) }
         }
-        return difference != 0 ? Int(difference) : left.count - right.count
+        return left.count - right.count
     }
 
     func hasPrefix(_ prefix: [UInt8]) -> Bool {

@@ -19,10 +19,10 @@ enum TransactionCodec {
 
     static func record(_ changes: RevisionChanges, keys: SealingKeys) throws(StoreError) -> Record {
         var payload: [UInt8] = []
-        payload.reserveCapacity(changes.changes.reduce(0) { $0 + $1.key.bytes.count + $1.value.count + 64 })
+        payload.reserveCapacity(changes.changes.reduce(0) { $0 + $1.key.bytes.count + ($1.written?.count ?? 0) + 64 })
         var keyIdentifier: UInt16 = 0
         for change in changes.changes {
-            guard let entry = change.entry else {
+            guard let entry = change.entry, let value = change.written else {
                 payload.append(delete)
                 append(change.key.bytes, to: &payload)
                 continue
@@ -32,9 +32,9 @@ enum TransactionCodec {
             payload.appendInteger(entry.revisionOffset.map { UInt32($0) } ?? noOffset)
             if entry.isSealed {
                 keyIdentifier = keys.current
-                append(try keys.seal(entry.value.array, key: entry.key, revision: entry.modRevision), to: &payload)
+                append(try keys.seal(value.array, key: change.key, revision: changes.revision), to: &payload)
             } else {
-                append(entry.value.array, to: &payload)
+                append(value.array, to: &payload)
             }
         }
         return Record(revision: changes.revision.rawValue, keyIdentifier: keyIdentifier, payload: payload)

@@ -58,7 +58,7 @@ struct TestAPI {
 
     func get(_ name: GroupResource, _ document: String, namespace: String = "default") throws -> Document {
         let entry = try pipeline.get(try key(name, document, namespace: namespace), .sequenced)
-        return Document(try JSONParser.parse(entry.value.array))
+        return Document(try JSONParser.parse(try entry.value.array))
     }
 
     func exists(_ name: GroupResource, _ document: String, namespace: String = "default") throws -> Bool {

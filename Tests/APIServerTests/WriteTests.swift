@@ -21,7 +21,7 @@ import Testing
             TestAPI.configMaps,
             ["kind": "ConfigMap", "data": ["b": "2", "a": "1"], "apiVersion": "v1", "metadata": ["name": "a", "namespace": "default"]])
         let entry = try api.pipeline.get(try api.key(TestAPI.configMaps, "a"), .sequenced)
-        let text = String(decoding: entry.value.array, as: UTF8.self)
+        let text = String(decoding: try entry.value.array, as: UTF8.self)
         #expect(text.hasPrefix(#"{"apiVersion":"v1","data":{"a":"1","b":"2"},"kind":"ConfigMap","metadata":{"creationTimestamp":"#))
         #expect(text.contains(#""resourceVersion":"\#(entry.modRevision)""#))
     }

@@ -1,7 +1,8 @@
-import Journal
 import Seams
 import Simulation
 import Testing
+
+@testable import Journal
 
 /// Records go in, and the same records come out, whatever the end was.
 struct LogTests {
@@ -96,6 +97,21 @@ struct LogTests {
         let names = try disk.list("log")
         try disk.remove("log/\(names[1])")
         #expect(throws: JournalError.self) { try recover(disk) }
+    }
+
+    @Test func aNewerFormatIsRefusedAndLeftAlone() throws {
+        try write(2...10, to: disk)
+        let path = "log/0000000000000002.log"
+        disk.alter(path) { bytes in
+            // No record of ours is in it, as in what a crash leaves of a new segment.
+            bytes = Segment(firstRevision: 2, previous: .origin).header(version: 2) + Array(repeating: 7, count: 4000)
+        }
+        let error = #expect(throws: JournalError.self) { try recover(disk) }
+        guard case .newer(path, 2, 1) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try disk.exists(path))
     }
 
     @Test func afterAnErrorNothingIsWrittenAgain() throws {

@@ -27,6 +27,9 @@ struct CrashTests {
         for script in 0..<UInt64(Self.scale) {
             var complete = CrashingStore(seed: seed + script, transactions: 60)
             #expect(try complete.live(crashingAt: nil) == false)
+            // Tables are written and merged on the way.
+            #expect(try complete.statistics.tables > 0)
+            #expect(try complete.statistics.merges > 0)
             for point in 1...complete.disk.operations {
                 var store = CrashingStore(seed: seed + script, transactions: 60)
                 guard try store.live(crashingAt: point) else { continue }
@@ -36,7 +39,7 @@ struct CrashTests {
             }
         }
         print("every operation: \(crashPoints) crash points")
-        #expect(crashPoints > 100)
+        #expect(crashPoints > 200)
     }
 
     @Test func randomLivesWithCrashesDuringRecovery() throws {
@@ -95,7 +98,7 @@ struct CrashTests {
         #expect(again.durableRevision >= durable.revision)
         try again.put(key("more"), "value")
         again.flush()
-        #expect(again.text(key("more"), .durable) == "value")
+        #expect(try again.text(key("more"), .durable) == "value")
     }
 }
 
@@ -110,6 +113,8 @@ private struct CrashingStore {
     private var acknowledged: UInt64 = 1
     private var keyspace: Keyspace?
 
+    var statistics: StoreStatistics { get throws { try #require(keyspace).statistics } }
+
     init(seed: UInt64, transactions: Int) {
         disk = CrashingDisk(random: SeededRandom(seed: seed))
         random = SeededRandom(seed: seed &* 31)
@@ -119,7 +124,7 @@ private struct CrashingStore {
     private func open() throws(StoreError) -> Keyspace {
         do {
             return try Keyspace.simulated(on: disk, keys: keys) { configuration in
-                configuration.segmentsPerState = 2
+                configuration.segmentsPerTable = 2
                 configuration.historyRevisions = 12
                 configuration.journal.segmentBytes = 2048
                 configuration.journal.growthBytes = random.oneIn(2) ? 1024 : 0
@@ -226,10 +231,11 @@ private struct CrashingStore {
         #expect(revision >= acknowledged, "acknowledged writes lost: \(situation)")
         #expect(revision <= UInt64(states.count), "a revision out of nothing: \(situation)")
         states.removeLast(states.count - Int(revision))
+        try keyspace.verifyTables()
         let compacted = keyspace.compactedRevision.rawValue
         for past in Set([compacted, (compacted + revision) / 2, revision]) {
             let snapshot = try keyspace.snapshot(at: Revision(rawValue: past))
-            let entries = snapshot.list(prefix: []).map { ($0.key, $0.value.array) }
+            let entries = try snapshot.list(prefix: []).map { ($0.key, try $0.value.array) }
             let found = Dictionary(uniqueKeysWithValues: entries)
             #expect(found == states[Int(past) - 1], "revision \(past) of \(revision): \(situation)")
         }
@@ -239,7 +245,7 @@ private struct CrashingStore {
             for change in changes {
                 seen.insert(change.revision.rawValue)
                 #expect(
-                    states[Int(change.revision.rawValue) - 1][change.key] == change.entry?.value.array, "\(situation)")
+                    states[Int(change.revision.rawValue) - 1][change.key] == (try change.entry?.value.array), "\(situation)")
             }
         }
         #expect(seen.count == Int(revision - compacted), "history has a gap: \(situation)")

@@ -14,7 +14,7 @@ struct DamageTests {
         try Keyspace.simulated(on: disk, keys: keys) { configuration in
             configuration.journal.segmentBytes = 1024
             configuration.journal.growthBytes = 0
-            configuration.segmentsPerState = 2
+            configuration.segmentsPerTable = 2
             configuration.historyRevisions = 6
         }
     }
@@ -29,11 +29,13 @@ struct DamageTests {
             store.flush()
         }
         store.close()
-        return (disk, contents(store), store.durableRevision)
+        return (disk, try contents(store), store.durableRevision)
     }
 
-    private func contents(_ store: Keyspace) -> [StoreKey: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: store.snapshot(.durable).list(prefix: []).map { ($0.key, $0.value.array) })
+    private func contents(_ store: Keyspace) throws(StoreError) -> [StoreKey: [UInt8]] {
+        var contents: [StoreKey: [UInt8]] = [:]
+        for entry in store.snapshot(.durable).list(prefix: []) { contents[entry.key] = try entry.value.array }
+        return contents
     }
 
     @Test func everyFlippedBitIsDetectedOrHarmless() throws {
@@ -47,7 +49,8 @@ struct DamageTests {
                     copy.alter(path) { $0[index] ^= 1 << bit }
                     do throws(StoreError) {
                         let store = try open(throwing: copy)
-                        #expect(contents(store) == expected, "\(path), byte \(index), bit \(bit)")
+                        let found = try contents(store)
+                        #expect(found == expected, "\(path), byte \(index), bit \(bit)")
                         #expect(store.durableRevision == revision)
                         harmless += 1
                     } catch {

@@ -10,7 +10,7 @@ struct SealingTests {
 
     private func open(_ disk: CrashingDisk, _ keys: SealingKeys) throws -> Keyspace {
         try Keyspace.simulated(on: disk, keys: keys) { configuration in
-            configuration.segmentsPerState = 2
+            configuration.segmentsPerTable = 2
             configuration.historyRevisions = 10
         }
     }
@@ -25,12 +25,12 @@ struct SealingTests {
             )
             store.flush()
         }
-        #expect(disk.contents.contains { $0.path.hasSuffix(".state") })
+        #expect(disk.contents.contains { $0.path.hasSuffix(".table") })
         for (path, bytes) in disk.contents {
             #expect(!String(decoding: bytes, as: UTF8.self).contains("canary"), "\(path)")
         }
         let again = try open(disk.copied(), keys)
-        #expect(again.text(key("s1", secrets)) == "\(Self.canary) 199")
+        #expect(try again.text(key("s1", secrets)) == "\(Self.canary) 199")
     }
 
     @Test func withoutItsKeyTheStoreSaysSo() throws {
@@ -54,7 +54,7 @@ struct SealingTests {
         store.close()
         let copy = disk.restarted()
         let again = try open(copy, SealingKeys.load(directory: "keys", fileSystem: copy))
-        #expect(again.text(key("s", secrets)) == Self.canary)
+        #expect(try again.text(key("s", secrets)) == Self.canary)
         disk.alter("keys/1.key") { $0.removeLast(5) }
         #expect(throws: StoreError.self) { try SealingKeys.load(directory: "keys", fileSystem: disk) }
     }

@@ -12,7 +12,7 @@ struct SnapshotTests {
         let before = store.snapshot(.sequenced)
         try store.put(key("a"), "2")
         try store.put(key("b"), "3")
-        #expect(before.list(prefix: []).map { String(decoding: $0.value.array, as: UTF8.self) } == ["1"])
+        #expect(try before.list(prefix: []).map { String(decoding: try $0.value.array, as: UTF8.self) } == ["1"])
     }
 
     @Test func listsKeepToTheirPrefixAndContinueBehindAKey() throws {
@@ -87,7 +87,7 @@ struct SnapshotTests {
             #expect(snapshot.list(prefix: []).map(\.key) == expected.map { key($0) })
             let prefix = StoreKey.prefix(configMaps, namespace: "default") + Array("n1".utf8)
             #expect(snapshot.count(prefix: prefix) == expected.count { $0.hasPrefix("n1") })
-            for name in expected { #expect(store.text(key(name)) == model[name]) }
+            for name in expected { #expect(try store.text(key(name)) == model[name]) }
         }
     }
 }

@@ -46,8 +46,9 @@ extension Keyspace {
         try commit(Transaction(operations: [StoreTests.put(key, text)]))
     }
 
-    func text(_ key: StoreKey, _ visibility: Visibility = .sequenced) -> String? {
-        snapshot(visibility).get(key).map { String(decoding: $0.value.array, as: UTF8.self) }
+    func text(_ key: StoreKey, _ visibility: Visibility = .sequenced) throws(StoreError) -> String? {
+        guard let value = try snapshot(visibility).get(key)?.value else { return nil }
+        return String(decoding: value.array, as: UTF8.self)
     }
 }
 

@@ -57,7 +57,8 @@ final class InProcessWatch: WatchStream {
 
     private func event(_ change: Change) throws(APIError) -> WatchEvent {
         let key = change.key.objectKey
-        guard let resource = resources[key.resource], let json = try? JSONParser.parse(change.value.array) else {
+        let bytes = try APIPipeline.bytes(change)
+        guard let resource = resources[key.resource], let json = try? JSONParser.parse(bytes) else {
             throw APIPipeline.internalError("\(key) changed to something unreadable")
         }
         var document = Document(json)

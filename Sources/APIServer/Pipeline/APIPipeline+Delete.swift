@@ -35,7 +35,7 @@ extension APIPipeline {
                 return WriteAnswer(document: marked ?? old, revision: nil, isGone: marked == nil)
             }
             if let marked, Self.isSame(marked, old) {
-                return WriteAnswer(document: old, bytes: entry.value.array, revision: entry.modRevision)
+                return WriteAnswer(document: old, bytes: try Self.bytes(entry), revision: entry.modRevision)
             }
             let write = PendingWrite(resource: resource, key: key, entry: entry, old: old, new: marked)
             guard let done = try commit([write]) else { continue }

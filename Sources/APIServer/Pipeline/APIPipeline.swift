@@ -73,7 +73,9 @@ package final class APIPipeline: Sendable {
             var definitions = builtIn
             let taken = Set(builtIn.map(\.groupResource))
             for entry in store.snapshot(.sequenced).list(prefix: StoreKey.prefix(WellKnown.customResourceDefinitions)) {
-                guard let json = try? JSONParser.parse(entry.value.array) else { continue }  // we encoded it
+                // What cannot be read now is not gone: the catalogue stays as it is.
+                guard let bytes = try? Self.bytes(entry) else { return }
+                guard let json = try? JSONParser.parse(bytes) else { continue }  // we encoded it
                 let document = Document(json)
                 guard let definition = ResourceDefinition(customResourceDefinition: document),
                     CustomResources.isEstablished(document), !taken.contains(definition.groupResource)
@@ -135,10 +137,21 @@ package final class APIPipeline: Sendable {
 
     // MARK: Documents and bytes
 
+    /// What is stored, which fails where the disk does.
+    static func bytes(_ entry: Entry) throws(APIError) -> [UInt8] {
+        do throws(StoreError) { return try entry.value.array } catch { throw APIError(error) }
+    }
+
+    /// What a change delivers.
+    static func bytes(_ change: Change) throws(APIError) -> [UInt8] {
+        do throws(StoreError) { return try change.value.array } catch { throw APIError(error) }
+    }
+
     /// The document of an entry. What is stored was encoded here, so a failure is damage the store did not see.
     static func decode(_ entry: Entry) throws(APIError) -> Document {
+        let bytes = try bytes(entry)
         do throws(JSONParseError) {
-            return Document(try JSONParser.parse(entry.value.array))
+            return Document(try JSONParser.parse(bytes))
         } catch {
             throw APIError(
                 code: 500, reason: .internalError, message: "\(entry.key) is stored as something unreadable: \(error)")
@@ -221,7 +234,7 @@ extension APIError {
         case .invalid(let reason): self = .badRequest(reason)
         case .conditionFailed:
             self = APIError(code: 409, reason: .conflict, message: error.description)
-        case .damaged, .sealed, .fileSystem: self = APIPipeline.internalError(error.description)
+        case .damaged, .newer, .sealed, .fileSystem: self = APIPipeline.internalError(error.description)
         }
     }
 }

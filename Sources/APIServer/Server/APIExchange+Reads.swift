@@ -12,7 +12,7 @@ extension APIExchange {
         if !version.isEmpty { _ = try Self.revision(version) }
         let entry = try pipeline.get(key, .durable)
         if representation.form == .document, resource.isStorageVersion {
-            return try answer(.ok, bytes: entry.value.array)
+            return try answer(.ok, bytes: try APIPipeline.bytes(entry))
         }
         try answer(.ok, try APIPipeline.decode(entry, resource), resource)
     }
@@ -113,13 +113,20 @@ extension APIExchange {
     private func listBytes(_ resource: ServedResource, _ list: ListAnswer, _ metadata: JSON) throws(APIError) -> [UInt8]
     {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(list.entries.reduce(512) { $0 + $1.value.count + 1 })
+        bytes.reserveCapacity(list.entries.reduce(512) { $0 + $1.count + 1 })
         bytes.append(contentsOf: "{\"apiVersion\":\"\(resource.apiVersion)\",\"items\":[".utf8)
-        for (position, entry) in list.entries.enumerated() {
-            if position > 0 { bytes.append(UInt8(ascii: ",")) }
-            if resource.isStorageVersion {
-                entry.value.withUnsafeBytes { bytes.append(contentsOf: $0) }
-            } else {
+        if resource.isStorageVersion {
+            do throws(StoreError) {
+                try list.entries.readValues { position, value in
+                    if position > 0 { bytes.append(UInt8(ascii: ",")) }
+                    bytes.append(contentsOf: value)
+                }
+            } catch {
+                throw APIError(error)
+            }
+        } else {
+            for (position, entry) in list.entries.enumerated() {
+                if position > 0 { bytes.append(UInt8(ascii: ",")) }
                 bytes.append(contentsOf: try APIPipeline.decode(entry, resource).json.encoded)
             }
         }

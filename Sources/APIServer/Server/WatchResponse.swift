@@ -30,6 +30,11 @@ extension APIExchange {
     }
 }
 
+/// The event of a change for all who watch everything, in the version that is stored.
+private struct StandardEvent: Sendable {
+    let line: [UInt8]
+}
+
 /// What a watch says of changes: which of them, and in which shape. Changes of what was selected before and is no more
 /// are deletions to whoever watches a selection, and the reverse.
 struct WatchEvents {
@@ -44,39 +49,46 @@ struct WatchEvents {
     /// The event of a document that was there when the watch began; `nil` when it is not selected.
     func initial(_ entry: Entry, isFirst: Bool, now: Instant) throws(APIError) -> [UInt8]? {
         if !selection.isEverything, !selection.matches(try APIPipeline.decode(entry, resource)) { return nil }
-        return try event(.added, entry.value, isFirst: isFirst, now: now)
+        return try event(.added, APIPipeline.bytes(entry), isFirst: isFirst, now: now)
     }
 
     /// The event of a change; `nil` when nobody who watches this selection sees it.
     func event(_ change: Change, isFirst: Bool, now: Instant) throws(APIError) -> [UInt8]? {
         if selection.isEverything {
             let kind: Kind = change.kind == .delete ? .deleted : change.isCreate ? .added : .modified
-            return try event(kind, change.value, isFirst: isFirst, now: now)
+            guard case .document = form, resource.isStorageVersion else {
+                return try event(kind, APIPipeline.bytes(change), isFirst: isFirst, now: now)
+            }
+            // The same for all who watch so, and they are the most: made once.
+            return try change.shared { () throws(APIError) in
+                StandardEvent(line: line(kind.rawValue, try APIPipeline.bytes(change)))
+            }.line
         }
+        let value = try APIPipeline.bytes(change)
         var was = false
-        if let previous = change.previousEntry { was = try isSelected(previous.value) }
-        let isNow = change.kind == .put ? try isSelected(change.value) : false
+        if let previous = change.previousEntry { was = try isSelected(try APIPipeline.bytes(previous)) }
+        let isNow = change.kind == .put ? try isSelected(value) : false
         switch (was, isNow) {
         case (false, false): return nil
-        case (false, true): return try event(.added, change.value, isFirst: isFirst, now: now)
-        case (true, true): return try event(.modified, change.value, isFirst: isFirst, now: now)
+        case (false, true): return try event(.added, value, isFirst: isFirst, now: now)
+        case (true, true): return try event(.modified, value, isFirst: isFirst, now: now)
         case (true, false):
-            if change.kind == .delete { return try event(.deleted, change.value, isFirst: isFirst, now: now) }
+            if change.kind == .delete { return try event(.deleted, value, isFirst: isFirst, now: now) }
             return try event(.deleted, departed(change), isFirst: isFirst, now: now)
         }
     }
 
     /// What it was when it was last selected, with the revision of the change that ended that.
-    private func departed(_ change: Change) throws(APIError) -> Bytes {
-        guard let previous = change.previousEntry else { return change.value }
+    private func departed(_ change: Change) throws(APIError) -> [UInt8] {
+        guard let previous = change.previousEntry else { return try APIPipeline.bytes(change) }
         let document = APIPipeline.withRevision(try APIPipeline.decode(previous), change.revision)
-        return Bytes(EncodedDocument(document).bytes(at: change.revision))
+        return EncodedDocument(document).bytes(at: change.revision)
     }
 
-    private func isSelected(_ value: Bytes) throws(APIError) -> Bool { selection.matches(try decode(value)) }
+    private func isSelected(_ value: [UInt8]) throws(APIError) -> Bool { selection.matches(try decode(value)) }
 
-    private func decode(_ value: Bytes) throws(APIError) -> Document {
-        guard let json = try? JSONParser.parse(value.array) else {
+    private func decode(_ value: [UInt8]) throws(APIError) -> Document {
+        guard let json = try? JSONParser.parse(value) else {
             throw APIPipeline.internalError("a stored document cannot be read")
         }
         var document = Document(json)
@@ -84,7 +96,7 @@ struct WatchEvents {
         return document
     }
 
-    private func event(_ kind: Kind, _ value: Bytes, isFirst: Bool, now: Instant) throws(APIError) -> [UInt8] {
+    private func event(_ kind: Kind, _ value: [UInt8], isFirst: Bool, now: Instant) throws(APIError) -> [UInt8] {
         switch form {
         case .table(let version):
             let document = try decode(value)
@@ -94,7 +106,7 @@ struct WatchEvents {
         case .partialMetadata(let version, _):
             return line(kind.rawValue, PartialMetadata.json(try decode(value), version: version).encoded)
         default:
-            return line(kind.rawValue, resource.isStorageVersion ? value.array : try decode(value).json.encoded)
+            return line(kind.rawValue, resource.isStorageVersion ? value : try decode(value).json.encoded)
         }
     }
 
