@@ -1,16 +1,17 @@
-/// One node of an `IndexTree`, immutable: a leaf with entries or an inner node with children. Small, because a write
-/// copies and retains what is in the nodes on its path.
-final class IndexNode: Sendable {
+/// One node of an `IndexTree`: a leaf with entries or an inner node with children. Small, because a write copies the
+/// nodes on its path that a snapshot shares, and so retains what is in them.
+final class IndexNode: @unchecked Sendable {
+    // SAFETY: changed only while nobody else has a reference to it, as the elements of an array are.
     static let capacity = 32
     /// How full a bulk load makes nodes, so that the first writes do not split everything.
     static let fill = 24
 
-    let entries: [Entry]
-    let children: [IndexNode]
+    private(set) var entries: [Entry]
+    private(set) var children: [IndexNode]
     /// The entry with the smallest key below this node.
-    let first: Entry
+    private(set) var first: Entry
     /// Entries below this node.
-    let count: Int
+    private(set) var count: Int
 
     var isLeaf: Bool { children.isEmpty }
 
@@ -22,12 +23,19 @@ final class IndexNode: Sendable {
         count = entries.count
     }
 
-    /// An inner node; it has at least one child. `count` when it is known without asking the children.
-    init(children: [IndexNode], count: Int? = nil) {
+    /// An inner node; it has at least one child.
+    init(children: [IndexNode]) {
         entries = []
         self.children = children
         first = children[0].first
-        self.count = count ?? children.reduce(0) { $0 + $1.count }
+        count = children.reduce(0) { $0 + $1.count }
+    }
+
+    private init(copying node: IndexNode) {
+        entries = node.entries
+        children = node.children
+        first = node.first
+        count = node.count
     }
 
     /// The first entry of a leaf whose key is not below `key`.
@@ -54,30 +62,44 @@ final class IndexNode: Sendable {
 
     // MARK: Writing
 
-    func inserting(_ entry: Entry, _ key: UnsafeRawBufferPointer) -> (IndexNode, IndexNode?) {
-        if isLeaf {
-            var entries = self.entries
-            let index = lowerBound(key)
-            if index < entries.count, entries[index].order(key) == 0 {
-                entries[index] = entry
-                return (IndexNode(entries: entries), nil)
-            }
-            entries.insert(entry, at: index)
-            if entries.count <= Self.capacity { return (IndexNode(entries: entries), nil) }
-            let middle = Self.split(entries.count, insertedAt: index)
-            return (IndexNode(entries: Array(entries[..<middle])), IndexNode(entries: Array(entries[middle...])))
+    /// Puts an entry under its key. Returns what had to be split off behind `node`.
+    static func insert(_ entry: Entry, _ key: UnsafeRawBufferPointer, into node: inout IndexNode) -> IndexNode? {
+        if !isKnownUniquelyReferenced(&node) { node = IndexNode(copying: node) }
+        return node.isLeaf ? node.insertHere(entry, key) : node.insertBelow(entry, key)
+    }
+
+    private func insertHere(_ entry: Entry, _ key: UnsafeRawBufferPointer) -> IndexNode? {
+        let index = lowerBound(key)
+        if index == 0 { first = entry }
+        if index < entries.count, entries[index].order(key) == 0 {
+            entries[index] = entry
+            return nil
         }
-        var children = self.children
+        entries.insert(entry, at: index)
+        count += 1
+        if count <= Self.capacity { return nil }
+        let middle = Self.split(count, insertedAt: index)
+        let right = IndexNode(entries: Array(entries[middle...]))
+        entries.removeLast(right.count)
+        count = middle
+        return right
+    }
+
+    private func insertBelow(_ entry: Entry, _ key: UnsafeRawBufferPointer) -> IndexNode? {
         let index = childIndex(for: key)
-        let before = children[index].count
-        let (left, right) = children[index].inserting(entry, key)
-        children[index] = left
-        let count = self.count - before + left.count + (right?.count ?? 0)
-        guard let right else { return (IndexNode(children: children, count: count), nil) }
-        children.insert(right, at: index + 1)
-        if children.count <= Self.capacity { return (IndexNode(children: children, count: count), nil) }
+        count -= children[index].count
+        let split = Self.insert(entry, key, into: &children[index])
+        count += children[index].count
+        if index == 0 { first = children[0].first }
+        guard let split else { return nil }
+        children.insert(split, at: index + 1)
+        count += split.count
+        if children.count <= Self.capacity { return nil }
         let middle = Self.split(children.count, insertedAt: index + 1)
-        return (IndexNode(children: Array(children[..<middle])), IndexNode(children: Array(children[middle...])))
+        let right = IndexNode(children: Array(children[middle...]))
+        children.removeLast(children.count - middle)
+        count -= right.count
+        return right
     }
 
     /// Keys often arrive in order: a node that overflows at its end stays nearly full.
@@ -85,37 +107,33 @@ final class IndexNode: Sendable {
         index == count - 1 ? count - count / 8 : count / 2
     }
 
-    /// The node without `key`; `nil` when nothing is left of it. The same node when the key is not there.
-    func removing(_ key: UnsafeRawBufferPointer) -> IndexNode? {
-        if isLeaf {
-            let index = lowerBound(key)
-            guard index < entries.count, entries[index].order(key) == 0 else { return self }
-            if entries.count == 1 { return nil }
-            var entries = self.entries
-            entries.remove(at: index)
-            return IndexNode(entries: entries)
+    /// Removes a key that is there. Returns whether nothing is left of the node, which is of no use then.
+    static func remove(_ key: UnsafeRawBufferPointer, from node: inout IndexNode) -> Bool {
+        if node.count == 1 { return true }
+        if !isKnownUniquelyReferenced(&node) { node = IndexNode(copying: node) }
+        node.count -= 1
+        if node.isLeaf {
+            node.entries.remove(at: node.lowerBound(key))
+            node.first = node.entries[0]
+            return false
         }
-        let index = childIndex(for: key)
-        let replacement = children[index].removing(key)
-        if replacement === children[index] { return self }
-        var children = self.children
-        if let replacement {
-            children[index] = replacement
-            Self.mergeSmall(&children, at: index)
+        let index = node.childIndex(for: key)
+        if remove(key, from: &node.children[index]) {
+            node.children.remove(at: index)
         } else {
-            children.remove(at: index)
-            if children.isEmpty { return nil }
+            node.mergeSmall(at: index)
         }
-        return IndexNode(children: children, count: count - 1)
+        node.first = node.children[0].first
+        return false
     }
 
-    /// Joins a node that became small with a neighbour when both fit comfortably into one.
-    private static func mergeSmall(_ children: inout [IndexNode], at index: Int) {
+    /// Joins a child that became small with a neighbour when both fit comfortably into one.
+    private func mergeSmall(at index: Int) {
         let size = { (node: IndexNode) in node.isLeaf ? node.entries.count : node.children.count }
-        guard size(children[index]) < capacity / 4, children.count > 1 else { return }
+        guard size(children[index]) < Self.capacity / 4, children.count > 1 else { return }
         let left = index > 0 ? index - 1 : index
         let (first, second) = (children[left], children[left + 1])
-        guard size(first) + size(second) <= fill else { return }
+        guard size(first) + size(second) <= Self.fill else { return }
         children[left] =
             first.isLeaf
             ? IndexNode(entries: first.entries + second.entries) : IndexNode(children: first.children + second.children)

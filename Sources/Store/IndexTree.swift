@@ -1,5 +1,5 @@
-/// The keys in order: a B+tree whose nodes never change. A write copies the nodes on its path and shares the rest, so a
-/// copy of this value is a snapshot, made by copying one reference. Values are not copied.
+/// The keys in order: a B+tree. A copy of this value is a snapshot, made by copying one reference: a write changes nodes
+/// that no copy shares in place, and copies those on its path that one does. Values are not copied.
 struct IndexTree: Sendable {
     private(set) var root: IndexNode?
 
@@ -41,18 +41,35 @@ struct IndexTree: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        guard let root else {
-            self.root = IndexNode(entries: [entry])
+        guard var node = root else {
+            root = IndexNode(entries: [entry])
             return
         }
-        let (left, right) = entry.withKey { root.inserting(entry, $0) }
-        self.root = right.map { IndexNode(children: [left, $0]) } ?? left
+        root = nil  // so that `node` is the only reference, if no snapshot has one
+        let right = entry.withKey { IndexNode.insert(entry, $0, into: &node) }
+        root = right.map { IndexNode(children: [node, $0]) } ?? node
     }
 
     mutating func remove(_ key: StoreKey) {
-        var next = key.bytes.withUnsafeBytes { root?.removing($0) }
-        while let node = next, !node.isLeaf, node.children.count == 1 { next = node.children[0] }
-        root = next
+        guard get(key) != nil, var node = root else { return }
+        root = nil
+        if key.bytes.withUnsafeBytes({ IndexNode.remove($0, from: &node) }) { return }
+        while !node.isLeaf, node.children.count == 1 { node = node.children[0] }
+        root = node
+    }
+
+    /// Does what a revision did.
+    mutating func apply(_ revision: RevisionChanges) {
+        for change in revision.changes {
+            if let entry = change.entry { insert(entry) } else { remove(change.key) }
+        }
+    }
+
+    /// Takes back what a revision did.
+    mutating func undo(_ revision: RevisionChanges) {
+        for change in revision.changes.reversed() {
+            if let previous = change.previousEntry { insert(previous) } else { remove(change.key) }
+        }
     }
 
     /// The entries whose keys begin with `prefix` and sort after `after`, at most `limit` of them.

@@ -60,7 +60,11 @@ package final class Keyspace: Sendable {
 
     /// The past, back to the compacted revision: what the next page of a list reads.
     package func snapshot(at revision: Revision) throws(StoreError) -> Snapshot {
-        try state.withLock { state throws(StoreError) in try state.snapshot(at: revision) }
+        var (snapshot, changes) = try state.withLock { state throws(StoreError) in try state.past(at: revision) }
+        if changes.isEmpty { return snapshot }
+        snapshot.undo(changes)
+        state.withLock { $0.remember(snapshot) }
+        return snapshot
     }
 
     // MARK: Writing

@@ -7,13 +7,13 @@ struct KeyspaceState: Sendable {
 
     private(set) var tree: IndexTree
     private(set) var history: History
-    /// The newest state that is on disk.
+    /// The newest state that is on disk. A tree of its own that follows `tree`, so that both are changed in place.
     private(set) var durable: Snapshot
-    /// A root for each revision that is sequenced and not yet durable, in order.
-    private var pending: [(snapshot: Snapshot, payloadBytes: Int)] = []
+    /// The size of each revision that is sequenced and not yet durable, in order.
+    private var pending: [Int] = []
     private var pendingBytes = 0
-    /// Roots from which the past is rebuilt by undoing a few changes, in order.
-    private var checkpoints: [Snapshot] = []
+    /// The states of the past that were rebuilt last: who reads a page of one reads the next.
+    private var rebuilt: [Snapshot] = []
     private var waiters: [DurabilityWaiter] = []
     var cursors = CursorTable()
     /// Why writes are refused, once they are.
@@ -66,15 +66,14 @@ struct KeyspaceState: Sendable {
 
     /// Adds the next revision to index and history: one just sequenced, or one read from the log.
     mutating func record(_ revision: RevisionChanges, payloadBytes: Int) {
+        tree.apply(revision)
         for change in revision.changes {
-            if let entry = change.entry { tree.insert(entry) } else { tree.remove(change.key) }
             if let entry = change.entry { liveBytes += TableFormat.storedSize(entry) }
             if let previous = change.previousEntry { liveBytes -= TableFormat.storedSize(previous) }
         }
         history.append(revision)
-        pending.append((sequenced, payloadBytes))
+        pending.append(payloadBytes)
         pendingBytes += payloadBytes
-        if revision.revision.rawValue % StoreLimits.checkpointInterval == 0 { checkpoints.append(sequenced) }
     }
 
     /// What an operation does to the newest state; `nil` when it deletes what is not there.
@@ -128,12 +127,12 @@ struct KeyspaceState: Sendable {
         _ revision: Revision, started: Segment?
     ) -> (wakes: [Wake], waiters: [DurabilityWaiter]) {
         if let started { segments.append(started) }
-        let done = pending.prefix { $0.snapshot.revision <= revision }
-        guard let last = done.last else { return ([], []) }
         let before = durable.revision
-        durable = last.snapshot
-        pendingBytes -= done.reduce(0) { $0 + $1.payloadBytes }
-        pending.removeFirst(done.count)
+        for changes in history.revisions(after: before, through: revision, limit: .max) { durable.apply(changes) }
+        let done = Int(durable.revision.rawValue - before.rawValue)
+        if done == 0 { return ([], []) }
+        pendingBytes -= pending[..<done].reduce(0, +)
+        pending.removeFirst(done)
         let ready = waiters.filter { $0.revision <= revision }
         waiters.removeAll { $0.revision <= revision }
         return (wakes(after: before, through: durable.revision, visibility: .durable), ready)
@@ -166,21 +165,23 @@ struct KeyspaceState: Sendable {
 
     // MARK: The past
 
-    func snapshot(at revision: Revision) throws(StoreError) -> Snapshot {
+    /// The nearest state from which that at `revision` is rebuilt, and the changes to undo for it.
+    func past(at revision: Revision) throws(StoreError) -> (base: Snapshot, changes: [RevisionChanges]) {
         if revision > history.last { throw .future(revision) }
         if revision < history.compacted { throw .compacted(revision) }
         var base = sequenced
-        if let checkpoint = checkpoints.first(where: { $0.revision >= revision }) { base = checkpoint }
-        if durable.revision >= revision, durable.revision < base.revision { base = durable }
-        var tree = base.tree
-        var undone = base.revision
-        while undone > revision {
-            for change in history[undone].changes.reversed() {
-                if let previous = change.previousEntry { tree.insert(previous) } else { tree.remove(change.key) }
-            }
-            undone = Revision(rawValue: undone.rawValue - 1)
+        for other in rebuilt + [durable] where other.revision >= revision && other.revision < base.revision {
+            base = other
         }
-        return Snapshot(revision: revision, tree: tree)
+        return (base, history.revisions(after: revision, through: base.revision, limit: .max))
+    }
+
+    mutating func remember(_ snapshot: Snapshot) {
+        if snapshot.revision < history.compacted || rebuilt.contains(where: { $0.revision == snapshot.revision }) {
+            return
+        }
+        if rebuilt.count == StoreLimits.rebuiltStates { rebuilt.removeFirst() }
+        rebuilt.append(snapshot)
     }
 
     mutating func compact(to revision: Revision) {
@@ -188,7 +189,7 @@ struct KeyspaceState: Sendable {
         for changes in forgotten { noteUntabled(changes) }
         garbage += forgotten
         let compacted = history.compacted
-        checkpoints.removeAll { $0.revision < compacted }
+        rebuilt.removeAll { $0.revision < compacted }
         planTable()
     }
 }

@@ -8,8 +8,8 @@ package enum StoreLimits {
     package static let operations = 128
     /// Bytes that wait for the disk before writes are refused.
     package static let pendingBytes = 128 * 1024 * 1024
-    /// Revisions between two roots kept for reading the past; a read in between undoes at most so many.
-    static let checkpointInterval: UInt64 = 64
+    /// States of the past that are kept because they may be asked for again.
+    static let rebuiltStates = 4
     /// Bytes of a table that one read takes at most, and that it takes although nobody asked for them.
     static let readBytes = 1024 * 1024
     static let readGap = 4096

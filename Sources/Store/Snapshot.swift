@@ -1,7 +1,26 @@
 /// The whole keyspace as it was at one revision. Made in constant time, never changes, and may be kept.
 package struct Snapshot: Sendable {
-    package let revision: Revision
-    let tree: IndexTree
+    package private(set) var revision: Revision
+    private(set) var tree: IndexTree
+
+    init(revision: Revision, tree: IndexTree) {
+        self.revision = revision
+        self.tree = tree
+    }
+
+    /// Goes on by one revision.
+    mutating func apply(_ changes: RevisionChanges) {
+        revision = changes.revision
+        tree.apply(changes)
+    }
+
+    /// Goes back over revisions, given in order, the last being this snapshot's.
+    mutating func undo(_ revisions: [RevisionChanges]) {
+        for changes in revisions.reversed() {
+            tree.undo(changes)
+            revision = Revision(rawValue: changes.revision.rawValue - 1)
+        }
+    }
 
     package func get(_ key: StoreKey) -> Entry? { tree.get(key) }
 
