@@ -113,6 +113,10 @@ package struct LogRecovery {
         var size: Int
         /// Bytes other than zero follow: what a crash left.
         var isDirty: Bool
+        /// How far the segment is known to be on disk.
+        var durable: Int
+        /// What was read from there to the end of the records.
+        var tail: ArraySlice<UInt8>
     }
 
     private mutating func read(
@@ -121,10 +125,12 @@ package struct LogRecovery {
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
         try readHeader(name, bytes)
         var offset = Segment.headerSize
+        var durable = 0
         while true {
             switch RecordFormat.read(bytes, at: offset) {
             case .record(let record, let header, let next):
                 try follow(record, header, name, offset)
+                durable = min(header.durable, offset)
                 if !record.flags.contains(.durabilityNote), record.revision > anchor.revision { try apply(record) }
                 offset = next
             case .none(let reason):
@@ -133,7 +139,9 @@ package struct LogRecovery {
                 }
                 end = min(offset, bytes.count)
                 let isDirty = bytes[end...].contains { $0 != 0 }
-                return End(name: name, offset: end, size: bytes.count, isDirty: isDirty)
+                return End(
+                    name: name, offset: end, size: bytes.count, isDirty: isDirty, durable: durable,
+                    tail: bytes[durable..<end])
             }
         }
     }
@@ -193,7 +201,9 @@ package struct LogRecovery {
         return nil
     }
 
-    /// Cuts what a crash left behind the last whole record, and makes durable what was only written.
+    /// Cuts what a crash left behind the last whole record, and makes durable what was only written. That is written
+    /// once more: after a failed sync the kernel may hold it as clean although the disk does not have it, and a sync
+    /// alone would then do nothing.
     private func finish(_ end: End) throws(JournalError) -> Recovered {
         guard let hash else { preconditionFailure("a log was read without a header") }
         if lastRevision < anchor.revision {
@@ -204,6 +214,7 @@ package struct LogRecovery {
         let file = try files { () throws(FileError) in
             let file = try fileSystem.open(path(end.name), .readWrite)
             if end.isDirty { try file.truncate(to: end.offset) }
+            try file.write(Array(end.tail), at: end.durable)
             try file.sync()
             try fileSystem.syncDirectory(directory)
             return file
