@@ -89,6 +89,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "StoreTests", dependencies: ["Seams", "Documents", "Journal", "Store", "Simulation"], swiftSettings: settings),
+        .executableTarget(
+            name: "StoreServer", dependencies: ["Seams", "Store"] + nio, path: "Tests/StoreServer", swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )

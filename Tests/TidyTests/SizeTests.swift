@@ -8,7 +8,8 @@ struct SizeTests {
 
     /// Targets whose lines are within the limit. Only ever gets longer, until it is all of them.
     private static let formatted = [
-        "Documents", "DocumentsTests", "Fuzz", "Journal", "JournalTests", "Seams", "Store", "StoreTests", "TidyTests",
+        "Documents", "DocumentsTests", "Fuzz", "Journal", "JournalTests", "Seams", "Store", "StoreServer",
+        "StoreTests", "TidyTests",
     ]
 
     @Test("lines have at most 120 characters")
