@@ -62,6 +62,8 @@ struct DiskState: Sendable {
     var failure: (number: Int, code: FileError.Code)?
     var capacity = Int.max
     var hasCrashed = false
+    /// Gets a clone of the disk in the middle of each operation.
+    var observer: (@Sendable (CrashingDisk, String) -> Void)?
 
     init(random: SeededRandom) { self.random = random }
 
@@ -88,7 +90,14 @@ struct DiskState: Sendable {
         return crashAt == operations
     }
 
-    private mutating func crash(_ operation: String, _ path: String) throws(FileError) {
+    /// The middle of an operation: its effect is under way, nothing of it is sure. The place of a crash, and of a clone.
+    private mutating func middle(_ operation: String, _ path: String, crashes: Bool) throws(FileError) {
+        if let observer {
+            var clone = copied()
+            clone.observer = nil
+            observer(CrashingDisk(state: clone), operation)
+        }
+        if !crashes { return }
         hasCrashed = true
         try checkAlive(operation, path)
     }
@@ -104,7 +113,7 @@ struct DiskState: Sendable {
         try checkParent(path)
         files.append(Content())
         name(.link(path, files.count - 1))
-        if crashes { try crash("open", path) }
+        try middle("open", path, crashes: crashes)
         return files.count - 1
     }
 
@@ -114,7 +123,7 @@ struct DiskState: Sendable {
             try checkParent(path)
             name(.link(path, Self.directory))
         }
-        if crashes { try crash("create directory", path) }
+        try middle("create directory", path, crashes: crashes)
     }
 
     func list(_ directory: String) throws(FileError) -> [String] {
@@ -127,19 +136,19 @@ struct DiskState: Sendable {
         let crashes = try begin("rename", source)
         if names[source] == nil { throw missing("rename", source) }
         name(.rename(source, destination))
-        if crashes { try crash("rename", source) }
+        try middle("rename", source, crashes: crashes)
     }
 
     mutating func remove(_ path: String) throws(FileError) {
         let crashes = try begin("remove", path)
         if names[path] == nil { throw missing("remove", path) }
         name(.unlink(path))
-        if crashes { try crash("remove", path) }
+        try middle("remove", path, crashes: crashes)
     }
 
     mutating func syncDirectory(_ path: String) throws(FileError) {
         let crashes = try begin("sync directory", path)
-        if crashes { try crash("sync directory", path) }
+        try middle("sync directory", path, crashes: crashes)
         for naming in unsyncedNames[path] ?? [] { Self.apply(naming, to: &durableNames) }
         unsyncedNames[path] = nil
     }
@@ -154,13 +163,13 @@ struct DiskState: Sendable {
         }
         change.apply(to: &files[number].current)
         files[number].unsynced.append(change)
-        if crashes { try crash("write", path) }
+        try middle("write", path, crashes: crashes)
     }
 
     /// A failed sync forgets what it should have kept: a later one has nothing to write and succeeds.
     mutating func sync(_ number: Int, _ path: String) throws(FileError) {
         do {
-            if try begin("sync", path) { try crash("sync", path) }
+            try middle("sync", path, crashes: try begin("sync", path))
         } catch {
             if !hasCrashed { files[number].unsynced = [] }
             throw error

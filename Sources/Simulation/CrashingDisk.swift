@@ -9,7 +9,7 @@ package final class CrashingDisk: FileSystem, Sendable {
 
     package init(random: SeededRandom) { state = Mutex(DiskState(random: random)) }
 
-    fileprivate init(state: DiskState) { self.state = Mutex(state) }
+    init(state: DiskState) { self.state = Mutex(state) }
 
     /// Operations done so far: writing, naming and syncing ones. Reads are no crash points, as they leave nothing.
     package var operations: Int { state.withLock { $0.operations } }
@@ -21,6 +21,12 @@ package final class CrashingDisk: FileSystem, Sendable {
     /// Fails the operation with this number, which then has not happened, and goes on.
     package func fail(atOperation number: Int, with code: FileError.Code) {
         state.withLock { $0.failure = (number, code) }
+    }
+
+    /// Calls `observer` in the middle of each operation with a clone of the disk and the operation's name: a crash point
+    /// that costs no second run. It must not use this disk.
+    package func observe(_ observer: (@Sendable (CrashingDisk, String) -> Void)?) {
+        state.withLock { $0.observer = observer }
     }
 
     /// How many bytes all files together may take.
