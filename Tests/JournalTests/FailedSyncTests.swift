@@ -1,7 +1,7 @@
+import Journal
+import Seams
 import Simulation
 import Testing
-
-@testable import Journal
 
 /// A failed sync marks pages clean that the disk does not have. A process that starts again on the same kernel reads them
 /// as if nothing were wrong; a power cut later shows what the disk really has.
