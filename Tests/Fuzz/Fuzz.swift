@@ -6,7 +6,7 @@ import Glibc
 
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
-    case json, yaml, selectors, values, patches, http, protobuf, proxy
+    case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -14,7 +14,9 @@ nonisolated(unsafe) private var target = Target.json
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> Int32 {
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
-        perror("FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf or proxy")
+        perror(
+            "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record or transaction"
+        )
         exit(2)
     }
     target = known
@@ -33,6 +35,8 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .http: fuzzHTTP(Array(input))
     case .protobuf: fuzzProtobuf(Array(input))
     case .proxy: fuzzProxy(Array(input))
+    case .record: fuzzRecord(Array(input))
+    case .transaction: fuzzTransaction(Array(input))
     }
     return 0
 }

@@ -142,16 +142,25 @@ class Watcher:
                 self.state[name] = event["object"]["data"]["value"]
 
 
+def refuse_memory(directory):
+    """What a crash leaves on tmpfs proves nothing."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", directory], text=True, capture_output=True).stdout.strip()
+    if kind in ("tmpfs", "ramfs"):
+        raise SystemExit(f"{directory} is on {kind}; name a folder on a disk with --directory or TMPDIR")
+
+
 class Campaign:
     def __init__(self, options):
         self.options = options
         self.random = random.Random(options.seed)
         self.platform = Platform(find_binary(options.configuration), directory=options.directory)
+        refuse_memory(self.platform.directory)
         self.open, self.settled, self.finished = threading.Event(), threading.Event(), False
         self.lock, self.busy = threading.Condition(), 0
         self.writers = [Writer(self, number, self.random.random()) for number in range(options.writers)]
         self.watcher = Watcher(self)
         self.problems = []
+        self.loaded, self.began = 0.0, time.monotonic()
         self.hits = self.survived = self.vanished = self.restart_kills = self.highest = 0
         self.ready_times, self.converge_times = [], []
 
@@ -249,8 +258,10 @@ class Campaign:
 
     def round(self, number, baseline):
         self.open.set()
-        time.sleep(self.random.uniform(*self.options.load))
+        load = self.random.uniform(*self.options.load)
+        time.sleep(load)
         self.platform.kill()
+        self.loaded += load
         self.quiesce()
         if any(writer.in_flight for writer in self.writers):
             self.hits += 1
@@ -305,7 +316,8 @@ class Campaign:
     def report(self, head):
         writes = sum(writer.acknowledged for writer in self.writers)
         ready, converge = sorted(self.ready_times), sorted(self.converge_times)
-        line = (f"{head}: {writes} writes acknowledged, {self.hits} kills hit a write "
+        line = (f"{head} in {time.monotonic() - self.began:.0f} s: {writes} writes acknowledged, "
+                f"{writes / max(self.loaded, 0.001):.0f} a second of load, {self.hits} kills hit a write "
                 f"({self.survived} of those writes were kept, {self.vanished} not), {self.restart_kills} more kills while starting, "
                 f"{self.watcher.events} watch events, {self.watcher.relists} lists, "
                 f"ready after {ready[len(ready) // 2]:.3f} s (worst {ready[-1]:.3f})")
@@ -322,6 +334,8 @@ class Campaign:
         left = self.platform.processes()
         if left:
             self.problems.append(f"processes left after the stop: {left}")
+        if not self.hits or not any(writer.acknowledged for writer in self.writers):
+            self.problems.append("no kill hit a write: the run is void")
         for problem in self.problems[:20]:
             print(f"PROBLEM {problem}")
         print(f"{len(self.problems)} problems" if self.problems else "0 acknowledged writes lost, 0 problems")
@@ -336,12 +350,15 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--writers", type=int, default=16)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="decides moments and writes")
-    parser.add_argument("--load", type=float, nargs=2, default=(0.05, 1.0), metavar=("MIN", "MAX"), help="seconds before a kill")
+    parser.add_argument("--load", type=float, nargs=2, metavar=("MIN", "MAX"),
+                        help="seconds before a kill (default: 0.05 to 1; without a landscape 0.05 to 0.4)")
     parser.add_argument("--directory", help="data directory; on a real file system, not tmpfs (default: a new one in $TMPDIR)")
     parser.add_argument("--configuration", default="release", help="which build to use: release or debug")
     parser.add_argument("--no-landscape", action="store_true", help="the store alone, without the quickstart's pods")
     parser.add_argument("--keep-going", action="store_true", help="go on after a problem")
-    campaign = Campaign(parser.parse_args())
+    options = parser.parse_args()
+    options.load = options.load or ((0.05, 0.4) if options.no_landscape else (0.05, 1.0))
+    campaign = Campaign(options)
     try:
         campaign.run()
     except BaseException as error:

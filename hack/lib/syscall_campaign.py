@@ -2,13 +2,15 @@
 
 Each run begins with an empty data directory, so that first start, keys, log and writes are all covered; strace does the
 harm, to the unmodified binary. A write that was acknowledged must be there after the restart; one that was refused or
-not answered may be there or not; after an error no write is acknowledged until the restart.
+not answered may be there or not; after an error other than a full disk no write is acknowledged until the restart.
 """
 import argparse
+import errno
 import http.client
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -19,8 +21,21 @@ PATH = "/api/v1/namespaces/default/configmaps"
 FAULTS = [
     ("pwrite64", "signal=KILL"), ("fdatasync", "signal=KILL"), ("fsync", "signal=KILL"), ("rename", "signal=KILL"),
     ("mkdir", "signal=KILL"), ("unlink", "signal=KILL"), ("pwrite64", "error=EIO"), ("fdatasync", "error=EIO"), ("fsync", "error=EIO"),
-    ("pwrite64", "error=ENOSPC"), ("pwrite64", "error=EINTR"),
+    ("rename", "error=EIO"), ("mkdir", "error=EIO"), ("pwrite64", "error=ENOSPC"), ("fdatasync", "error=ENOSPC"),
+    ("fsync", "error=ENOSPC"), ("rename", "error=ENOSPC"), ("mkdir", "error=ENOSPC"), ("pwrite64", "error=EINTR"),
+    # A part of the bytes is written; then all is well, or the disk is full or broken.
+    ("pwrite64", "short"), ("pwrite64", "short, then ENOSPC"), ("pwrite64", "short, then EIO"),
 ]
+CACHE = os.environ.get("ESPALIER_CACHE", os.path.expanduser("~/.cache/espalier"))
+
+
+def short_writes():
+    """The library that shortens writes, compiled from hack/lib/short_write.c where that is newer."""
+    source, library = os.path.join(os.path.dirname(os.path.abspath(__file__)), "short_write.c"), f"{CACHE}/short_write.so"
+    if not os.path.exists(library) or os.stat(library).st_mtime < os.stat(source).st_mtime:
+        os.makedirs(CACHE, exist_ok=True)
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 class Run:
@@ -34,9 +49,7 @@ class Run:
 
     def run(self):
         """Answers whether the fault was reached."""
-        self.platform.prefix = [
-            "strace", "-f", "--seccomp-bpf", "-qq", "-o", self.trace, "-e", f"trace={self.call}",
-            "-e", f"inject={self.call}:{self.fault}:when={self.number}"]
+        self.platform.prefix = self.injection()
         try:
             self.platform.start(timeout=20)
             self.write()
@@ -52,6 +65,15 @@ class Run:
         self.platform.kill()
         self.leave()
         return is_reached
+
+    def injection(self):
+        """What runs the server so that the fault comes at the Nth call."""
+        if self.fault.startswith("short"):
+            error = next((f"SHORT_WRITE_ERROR={getattr(errno, word)}" for word in ("ENOSPC", "EIO") if word in self.fault), "NO_ERROR=1")
+            return ["env", f"LD_PRELOAD={short_writes()}", f"SHORT_WRITE_AT={self.number}", f"SHORT_WRITE_LOG={self.trace}", error]
+        return [
+            "strace", "-f", "--seccomp-bpf", "-qq", "-o", self.trace, "-e", f"trace={self.call}",
+            "-e", f"inject={self.call}:{self.fault}:when={self.number}"]
 
     def kill(self):
         self.was_killed = self.platform.server is not None and self.platform.server.poll() is not None
@@ -72,7 +94,8 @@ class Run:
                 self.unknown = {name: value}
                 status, answer = self.platform.request(method, path, body, connection=connection)
                 if status in (200, 201):
-                    if self.problems_after_error:
+                    # A full disk may have room again; after any other error nothing is known of the file.
+                    if self.problems_after_error and "ENOSPC" not in self.fault:
                         self.problems.append(f"write {index} was acknowledged after a refusal")
                     self.known[name] = value
                     self.unknown = {}

@@ -1,0 +1,138 @@
+import Crypto
+import Seams
+
+@testable import Journal
+@testable import Store
+
+/// A segment of the log, as recovery meets it. Once as it is, when nearly every input ends at the first checksum; and once
+/// with the checksums set right and the chain mended, so that the fuzzer reaches what stands behind them.
+func fuzzRecord(_ input: [UInt8]) {
+    recover(input)
+    recover(mended(input))
+}
+
+private func recover(_ segment: [UInt8]) {
+    let files = MemoryFiles(["log/\(Segment.name(2))": segment])
+    var last: UInt64 = 1
+    do throws(JournalError) {
+        let recovered = try LogRecovery.recover(
+            directory: "log", fileSystem: files, configuration: JournalConfiguration(),
+            anchor: .init(revision: 1, hash: .origin)
+        ) { (record) throws(JournalError) in
+            check(record.revision == last + 1, "revision \(record.revision) after \(last)")
+            last = record.revision
+        }
+        check(recovered.lastRevision == last, "it says \(recovered.lastRevision) and gave \(last)")
+        var again: UInt64 = 1
+        let second = try LogRecovery.recover(
+            directory: "log", fileSystem: files, configuration: JournalConfiguration(),
+            anchor: .init(revision: 1, hash: .origin)
+        ) { (record) throws(JournalError) in again = record.revision }
+        check(again == last && second.cut == nil, "recovered once \(last), twice \(again), \(second.cut ?? "clean")")
+    } catch {
+        guard case .damaged(let file, let offset, _) = error else { return check(false, "\(error)") }
+        check(file.hasPrefix("log/") && offset >= 0, "damage at \(file) \(offset)")
+    }
+}
+
+/// The input's records behind a whole header, with their checksums right and each continuing the one before, unless the
+/// input asks for a wrong one by the reserved bytes.
+private func mended(_ input: [UInt8]) -> [UInt8] {
+    var bytes = Segment(firstRevision: 2, previous: .origin).header
+    var rest = input.dropFirst(min(input.count, Segment.headerSize))
+    var (previous, revision) = (ChainHash.origin, UInt64(1))
+    while rest.count >= RecordFormat.headerSize {
+        let header = Array(rest.prefix(RecordFormat.headerSize))
+        let length = Int(header[8]) | Int(header[9]) << 8
+        let payload = Array(rest.dropFirst(RecordFormat.headerSize).prefix(length))
+        let flags = Record.Flags(rawValue: header[5])
+        if !flags.contains(.durabilityNote) { revision += 1 }
+        let isWrong = header[12] == 0xEE
+        let record = Record(
+            revision: isWrong ? UInt64(header[16]) : revision, flags: flags, keyIdentifier: UInt16(header[6]),
+            payload: payload)
+        let durable = Int(header[24]) | Int(header[25]) << 8
+        previous = RecordFormat.append(
+            record, durable: durable, previous: header[13] == 0xEE ? .origin : previous, to: &bytes)
+        rest = rest.dropFirst(RecordFormat.size(payload: payload.count))
+    }
+    return bytes + rest
+}
+
+/// The payload of a record: a transaction, once read, reads the same again from its own encoding.
+func fuzzTransaction(_ input: [UInt8]) {
+    let record = Record(revision: 5, keyIdentifier: 1, payload: input)
+    let keys = SealingKeys.ephemeral()
+    guard let operations = try? TransactionCodec.operations(record, keys: keys) else { return }
+    check(operations.count <= input.count, "\(operations.count) operations in \(input.count) bytes")
+    let changes = operations.map { operation -> Change in
+        switch operation {
+        case .delete(let key):
+            return Change(revision: Revision(rawValue: 5), key: key, value: Bytes([]), entry: nil, previousEntry: nil)
+        case .put(let key, let value, let offset, let isSealed):
+            let entry = Entry(
+                key: key, value: Bytes(value), createRevision: Revision(rawValue: 5),
+                modRevision: Revision(rawValue: 5),
+                revisionOffset: offset, isSealed: isSealed)
+            return Change(
+                revision: Revision(rawValue: 5), key: key, value: entry.value, entry: entry, previousEntry: nil)
+        }
+    }
+    let revision = RevisionChanges(revision: Revision(rawValue: 5), changes: changes, time: .zero)
+    guard let encoded = try? TransactionCodec.record(revision, keys: keys),
+        let again = try? TransactionCodec.operations(encoded, keys: keys)
+    else { return check(false, "a transaction cannot be written again") }
+    check("\(again)" == "\(operations)", "a transaction does not read back")
+}
+
+/// Files in memory, for one thread.
+private final class MemoryFiles: FileSystem, @unchecked Sendable {
+    // SAFETY: each input has its own, used by the one thread of the fuzzer.
+    fileprivate var files: [String: [UInt8]]
+
+    init(_ files: [String: [UInt8]]) { self.files = files }
+
+    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
+        if case .create = mode { files[path] = [] }
+        if files[path] == nil { throw FileError(.notFound, operation: "open", path: path, reason: "no such file") }
+        return MemoryFile(files: self, path: path)
+    }
+
+    func createDirectory(_ path: String, permissions: UInt32) throws(FileError) {}
+    func list(_ directory: String) throws(FileError) -> [String] {
+        files.keys.filter { FilePath.parent(of: $0) == directory }.map(FilePath.lastPart(of:)).sorted()
+    }
+    func exists(_ path: String) throws(FileError) -> Bool { files[path] != nil }
+    func rename(_ source: String, to destination: String) throws(FileError) {
+        files[destination] = files.removeValue(forKey: source)
+    }
+    func remove(_ path: String) throws(FileError) { files[path] = nil }
+    func syncDirectory(_ path: String) throws(FileError) {}
+    func lock(_ path: String) throws(FileError) -> any FileLock { MemoryLock() }
+}
+
+private struct MemoryLock: FileLock {
+    func release() {}
+}
+
+private struct MemoryFile: File {
+    let files: MemoryFiles
+    let path: String
+
+    func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
+        Array((files.files[path] ?? []).dropFirst(offset).prefix(count))
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+        var content = files.files[path] ?? []
+        let end = offset + bytes.count
+        if end > content.count { content += Array(repeating: 0, count: end - content.count) }
+        content.replaceSubrange(offset..<end, with: bytes)
+        files.files[path] = content
+    }
+
+    func sync() throws(FileError) {}
+    func truncate(to size: Int) throws(FileError) { files.files[path] = Array((files.files[path] ?? []).prefix(size)) }
+    func size() throws(FileError) -> Int { files.files[path]?.count ?? 0 }
+    func close() {}
+}
