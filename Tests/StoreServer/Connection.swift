@@ -52,13 +52,13 @@ final class Connection: ChannelInboundHandler {
             case .delete(let key, let compare): try write(.delete(key), key, compare, id)
             case .get(let key):
                 let snapshot = front.store.snapshot(.durable)
-                answer(id, snapshot.revision, snapshot.get(key).map { [$0] } ?? [])
+                try answer(id, snapshot.revision, snapshot.get(key).map { [$0] } ?? [])
             case .list(let revision, let limit, let prefix, let after):
                 let snapshot = try snapshot(at: revision)
                 let entries = snapshot.list(
                     prefix: prefix, after: after.isEmpty ? nil : StoreKey(bytes: after), limit: limit == 0 ? nil : limit
                 )
-                answer(id, snapshot.revision, entries)
+                try answer(id, snapshot.revision, entries)
             case .watch(let after, let prefix):
                 let watch = try Watch(
                     front: front, connection: self, id: id, prefix: prefix, after: Revision(rawValue: after))
@@ -108,11 +108,11 @@ final class Connection: ChannelInboundHandler {
         write(&buffer)
     }
 
-    private func answer(_ id: UInt32, _ revision: Revision, _ entries: [Entry]) {
-        var buffer = Wire.begin(.done, id: id, capacity: entries.reduce(12) { $0 + $1.value.count + 128 })
+    private func answer(_ id: UInt32, _ revision: Revision, _ entries: [Entry]) throws(StoreError) {
+        var buffer = Wire.begin(.done, id: id, capacity: entries.reduce(12) { $0 + $1.count + 128 })
         buffer.write(revision)
         buffer.writeInteger(UInt32(entries.count), endianness: .little)
-        for entry in entries { buffer.write(revision: entry.modRevision, key: entry.key, value: entry.value) }
+        for entry in entries { buffer.write(revision: entry.modRevision, key: entry.key, value: try entry.value) }
         write(&buffer)
     }
 

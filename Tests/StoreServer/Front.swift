@@ -100,15 +100,15 @@ final class Front: @unchecked Sendable {
     }
 
     /// Whole revisions as a frame's body.
-    func encode(_ changes: [Change], prefix: [UInt8]) -> ByteBuffer {
+    func encode(_ changes: [Change], prefix: [UInt8]) throws(StoreError) -> ByteBuffer {
         let (first, last) = (changes[0].revision, changes[changes.count - 1].revision)
         if let encoded, encoded.prefix == prefix, encoded.first == first, encoded.last == last { return encoded.bytes }
-        var bytes = ByteBufferAllocator().buffer(capacity: changes.reduce(12) { $0 + $1.value.count + 128 })
+        var bytes = ByteBufferAllocator().buffer(capacity: 12 + changes.count * 2304)
         bytes.write(last)
         bytes.writeInteger(UInt32(changes.count), endianness: .little)
         for change in changes {
             bytes.writeInteger(change.kind == .put ? UInt8(1) : 2)
-            bytes.write(revision: change.revision, key: change.key, value: change.value)
+            bytes.write(revision: change.revision, key: change.key, value: try change.value)
         }
         encoded = (prefix, first, last, bytes)
         return bytes

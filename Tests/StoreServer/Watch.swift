@@ -33,7 +33,7 @@ final class Watch: @unchecked Sendable {
                     }
                     return
                 }
-                connection.send(front.encode(changes, prefix: prefix), to: id)
+                connection.send(try front.encode(changes, prefix: prefix), to: id)
                 told = last.revision
             }
         } catch {

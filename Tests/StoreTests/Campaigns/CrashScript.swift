@@ -124,7 +124,7 @@ struct CrashScript {
         let compacted = store.compactedRevision.rawValue
         for past in Set([compacted, (compacted + revision) / 2, revision]) {
             let entries = try store.snapshot(at: Revision(rawValue: past)).list(prefix: [])
-            let found = Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value.array) })
+            let found = try Dictionary(uniqueKeysWithValues: entries.map { ($0.key, try $0.value.array) })
             if found != states[Int(past) - 1] { report.problems.append("in \(point.operation): not revision \(past)") }
         }
         let cursor = try store.watch(prefixes: [[]], after: Revision(rawValue: compacted), visibility: .durable)
@@ -132,7 +132,7 @@ struct CrashScript {
         while case let changes = try cursor.poll(), !changes.isEmpty {
             for change in changes {
                 seen.insert(change.revision.rawValue)
-                if states[Int(change.revision.rawValue) - 1][change.key] != change.entry?.value.array {
+                if states[Int(change.revision.rawValue) - 1][change.key] != (try change.entry?.value.array) {
                     report.problems.append("in \(point.operation): the history of \(change.revision) is another")
                 }
             }
@@ -154,7 +154,7 @@ struct CrashScript {
         }
         store.flush()
         let again = try open(disk.restarted())
-        let entries = again.snapshot(.durable).list(prefix: []).map { ($0.key, $0.value.array) }
+        let entries = try again.snapshot(.durable).list(prefix: []).map { ($0.key, try $0.value.array) }
         if Dictionary(uniqueKeysWithValues: entries) != state { report.problems.append("what was written on is lost") }
     }
 }

@@ -35,7 +35,7 @@ struct DamageCampaignTests {
                 number += 1
             }
             store.close()
-            expected = Self.contents(store)
+            expected = try Self.contents(store)
             revision = store.durableRevision
         }
 
@@ -47,8 +47,9 @@ struct DamageCampaignTests {
             }
         }
 
-        static func contents(_ store: Keyspace) -> [StoreKey: [UInt8]] {
-            let entries = store.snapshot(.durable).list(prefix: []).map { ($0.key, $0.value.array) }
+        static func contents(_ store: Keyspace) throws(StoreError) -> [StoreKey: [UInt8]] {
+            var entries: [(StoreKey, [UInt8])] = []
+            for entry in store.snapshot(.durable).list(prefix: []) { entries.append((entry.key, try entry.value.array)) }
             return Dictionary(uniqueKeysWithValues: entries)
         }
 
@@ -61,7 +62,7 @@ struct DamageCampaignTests {
             copy.alter(path, change)
             do {
                 let store = try Self.open(copy, keys, segmentBytes)
-                if Self.contents(store) == expected, store.durableRevision == revision {
+                if try Self.contents(store) == expected, store.durableRevision == revision {
                     harmless += 1
                 } else {
                     problems.append("\(path), \(what): read as if nothing were wrong")

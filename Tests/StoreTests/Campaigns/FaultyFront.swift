@@ -80,10 +80,10 @@ final class FaultyFront: StoreFront {
         let newest = try honest.read(request)
         if isTime(.readOfWhatIsNotDurable, oneIn: 1) {
             let snapshot = honest.store.snapshot(.sequenced)
-            return (snapshot.revision.rawValue, honest.seen(request, in: snapshot))
+            return (snapshot.revision.rawValue, try honest.seen(request, in: snapshot))
         }
         if isTime(.listFromTwoRevisions, oneIn: 1) {
-            let old = honest.seen(request, in: older)
+            let old = try honest.seen(request, in: older)
             let middle = newest.1.count / 2
             older = honest.store.snapshot(.durable)
             let first = newest.1.prefix(middle)
@@ -91,11 +91,11 @@ final class FaultyFront: StoreFront {
         }
         if isTime(.staleRead, oneIn: 20) {
             defer { older = honest.store.snapshot(.durable) }
-            return (older.revision.rawValue, honest.seen(request, in: older))
+            return (older.revision.rawValue, try honest.seen(request, in: older))
         }
         if isTime(.staleReadUnderNewRevision, oneIn: 20) {
             defer { older = honest.store.snapshot(.durable) }
-            return (newest.0, honest.seen(request, in: older))
+            return (newest.0, try honest.seen(request, in: older))
         }
         return newest
     }

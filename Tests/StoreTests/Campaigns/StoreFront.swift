@@ -117,13 +117,13 @@ final class KeyspaceFront: StoreFront {
 
     func read(_ request: ClientHistory.Operation.Request) throws(StoreError) -> (UInt64, [ClientHistory.Seen]) {
         let snapshot = store.snapshot(.durable)
-        return (snapshot.revision.rawValue, seen(request, in: snapshot))
+        return (snapshot.revision.rawValue, try seen(request, in: snapshot))
     }
 
     func read(
         _ request: ClientHistory.Operation.Request, at revision: UInt64
     ) throws(StoreError) -> [ClientHistory.Seen] {
-        seen(request, in: try store.snapshot(at: Revision(rawValue: revision)))
+        try seen(request, in: try store.snapshot(at: Revision(rawValue: revision)))
     }
 
     func watch(_ filter: WatchFilter, after: UInt64) throws(StoreError) -> any FrontWatch {
@@ -139,16 +139,16 @@ final class KeyspaceFront: StoreFront {
     }
 
     /// What a snapshot shows to a read.
-    func seen(_ request: ClientHistory.Operation.Request, in snapshot: Snapshot) -> [ClientHistory.Seen] {
+    func seen(_ request: ClientHistory.Operation.Request, in snapshot: Snapshot) throws(StoreError) -> [ClientHistory.Seen] {
         var entries: [Entry] = []
         switch request {
         case .put(let number, _), .delete(let number), .get(let number):
             if let entry = snapshot.get(numbers.key(number)) { entries = [entry] }
         case .list(let group): entries = snapshot.list(prefix: numbers.prefix(.group(group)))
         }
-        let seen = entries.map { entry in
+        let seen = try entries.map { (entry) throws(StoreError) in
             ClientHistory.Seen(
-                key: KeyNumbers.number(of: entry.key), value: KeyNumbers.number(of: entry.value.array),
+                key: KeyNumbers.number(of: entry.key), value: KeyNumbers.number(of: try entry.value.array),
                 revision: entry.modRevision.rawValue)
         }
         return seen.sorted { $0.key < $1.key }
@@ -162,10 +162,10 @@ final class KeyspaceWatch: FrontWatch {
     init(_ cursor: Cursor) { self.cursor = cursor }
 
     func poll() throws(StoreError) -> [ClientHistory.Event] {
-        try cursor.poll().map { change in
+        try cursor.poll().map { (change) throws(StoreError) in
             ClientHistory.Event(
                 revision: change.revision.rawValue, key: KeyNumbers.number(of: change.key),
-                value: change.kind == .put ? KeyNumbers.number(of: change.value.array) : nil)
+                value: change.kind == .put ? KeyNumbers.number(of: try change.value.array) : nil)
         }
     }
 
