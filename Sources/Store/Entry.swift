@@ -52,8 +52,8 @@ package struct Entry: @unchecked Sendable {
         return offset == EntryHeader.noOffset ? nil : Int(offset)
     }
 
-    /// The value, which is read from its table when it is not in memory. Fails when the disk does, or does not hold what
-    /// was written.
+    /// The value, which is read from its table when it is not in memory. Fails when the disk does, or does not hold
+    /// what was written.
     package var value: Bytes {
         get throws(StoreError) {
             let place = place

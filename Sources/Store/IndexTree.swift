@@ -1,5 +1,5 @@
-/// The keys in order: a B+tree. A copy of this value is a snapshot, made by copying one reference: a write changes nodes
-/// that no copy shares in place, and copies those on its path that one does. Values are not copied.
+/// The keys in order: a B+tree. A copy of this value is a snapshot, made by copying one reference: a write changes in
+/// place what no copy shares, and copies the nodes on its path that one does. Values are not copied.
 struct IndexTree: Sendable {
     private(set) var root: IndexNode?
 

@@ -2,9 +2,9 @@ internal import Journal
 internal import Seams
 internal import Synchronization
 
-/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. The keys
-/// are in memory, under one lock that no I/O and no `await` ever holds; so are the newest values. The log makes the same
-/// state durable, and older values are in tables beside it.
+/// The revisioned, watchable keyspace: every write is one transaction, one revision, one record of the log. The
+/// keys are in memory, under one lock that no I/O and no `await` ever holds; so are the newest values. The log makes
+/// the same state durable, and older values are in tables beside it.
 ///
 /// A revision is *sequenced* when `commit` returns and *durable* when the log has synced it. Loops look at what is
 /// sequenced; agents and clients must look only at what is durable.

@@ -37,8 +37,8 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
         case .damaged(let file, let offset, let reason, let remedy):
             "\(file) is damaged at byte \(offset): \(reason). \(remedy)"
         case .newer(let file, let version, let supported):
-            "\(file) was written by a newer version of Espalier, in format \(version); this one reads up to \(supported). "
-                + "Run the newer version; nothing was changed"
+            "\(file) was written by a newer version of Espalier: its format is \(version), this one reads up to "
+                + "\(supported). Run the newer version; nothing was changed"
         case .sealed(let reason): reason
         case .fileSystem(let reason): reason
         case .closed: "the store is closed"

@@ -1,8 +1,8 @@
 internal import Journal
 internal import Seams
 
-/// An immutable file of values, sorted by key: those written by the revisions of its range and live at its end. It stays
-/// open, and readable even after its file is removed, until the last entry that points into it is gone.
+/// An immutable file of values, sorted by key: those written by the revisions of its range and live at its end. It
+/// stays open, and readable even after its file is removed, until the last entry that points into it is gone.
 final class Table: Sendable {
     let path: String
     let footer: TableFooter

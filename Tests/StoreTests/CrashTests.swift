@@ -25,13 +25,13 @@ struct CrashTests {
         let seed = Self.firstSeed("every operation")
         var crashPoints = 0
         for script in 0..<UInt64(Self.scale) {
-            var complete = CrashingStore(seed: seed + script, transactions: 60)
+            var complete = CrashingStore(seed: seed + script, transactions: 45)
             #expect(try complete.live(crashingAt: nil) == false)
             // Tables are written and merged on the way.
             #expect(try complete.statistics.tables > 0)
             #expect(try complete.statistics.merges > 0)
             for point in 1...complete.disk.operations {
-                var store = CrashingStore(seed: seed + script, transactions: 60)
+                var store = CrashingStore(seed: seed + script, transactions: 45)
                 guard try store.live(crashingAt: point) else { continue }
                 crashPoints += 1
                 try store.restart(nestedCrashes: 0)
@@ -39,13 +39,13 @@ struct CrashTests {
             }
         }
         print("every operation: \(crashPoints) crash points")
-        #expect(crashPoints > 200)
+        #expect(crashPoints > 120)
     }
 
     @Test func randomLivesWithCrashesDuringRecovery() throws {
         let seed = Self.firstSeed("random lives")
         var (crashes, nested) = (0, 0)
-        for life in 0..<UInt64(120 * Self.scale) {
+        for life in 0..<UInt64(80 * Self.scale) {
             let random = SeededRandom(seed: seed &+ life &* 7919)
             var store = CrashingStore(seed: seed &+ life, transactions: 40)
             for generation in 0..<4 {
@@ -245,7 +245,8 @@ private struct CrashingStore {
             for change in changes {
                 seen.insert(change.revision.rawValue)
                 #expect(
-                    states[Int(change.revision.rawValue) - 1][change.key] == (try change.entry?.value.array), "\(situation)")
+                    states[Int(change.revision.rawValue) - 1][change.key] == (try change.entry?.value.array),
+                    "\(situation)")
             }
         }
         #expect(seen.count == Int(revision - compacted), "history has a gap: \(situation)")

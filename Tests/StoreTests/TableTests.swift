@@ -106,8 +106,8 @@ struct TableTests {
         let store = try open(disk)
         let value = String(repeating: "v", count: 400)
         var (written, most) = (0, 0)
-        for number in 0..<5000 {
-            try store.put(key("k\(number % 80)"), "\(number) \(value)")
+        for number in 0..<2500 {
+            try store.put(key("k\(number % 40)"), "\(number) \(value)")
             written += value.utf8.count
             store.flush()
             most = max(most, store.statistics.tableBytes)
@@ -120,7 +120,7 @@ struct TableTests {
         let total = disk.contents.reduce(0) { $0 + $1.bytes.count }
         // History and the segments it is in come on top.
         #expect(total < live * 5 / 2 + 8 * 2048, "\(total) bytes for \(live)")
-        for number in 0..<80 { _ = try store.commit(Transaction(operations: [.delete(key("k\(number)"))])) }
+        for number in 0..<40 { _ = try store.commit(Transaction(operations: [.delete(key("k\(number)"))])) }
         for number in 0..<200 {
             try store.put(key("other"), "\(number) \(value)")
             store.flush()

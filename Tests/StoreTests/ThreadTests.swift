@@ -1,5 +1,6 @@
 import Documents
 import Glibc
+import Journal
 import Seams
 import Store
 import Testing
@@ -13,10 +14,13 @@ struct ThreadTests {
         directory = String(cString: try #require(mkdtemp(&template)))
     }
 
-    private func open() throws -> Keyspace {
+    private func open(_ change: (inout StoreConfiguration) -> Void = { _ in }) throws -> Keyspace {
         let files = LinuxFileSystem()
         let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
-        return try Keyspace.open(directory: directory, fileSystem: files, clock: SystemClock(), keys: keys)
+        var configuration = StoreConfiguration()
+        change(&configuration)
+        return try Keyspace.open(
+            directory: directory, fileSystem: files, clock: SystemClock(), keys: keys, configuration: configuration)
     }
 
     private func removeDirectory() {
@@ -52,6 +56,53 @@ struct ThreadTests {
         #expect(again.recoveryNote == nil)
         #expect(again.snapshot(.durable).count(prefix: []) == 400)
         again.close()
+    }
+
+    /// Values move into tables, and from table to table, under those who read them.
+    @Test func valuesAreReadWhileTheyMove() async throws {
+        defer { removeDirectory() }
+        let change = { (configuration: inout StoreConfiguration) in
+            configuration.journal.segmentBytes = 8192
+            configuration.journal.growthBytes = 0
+            configuration.historyRevisions = 20
+            configuration.verificationPause = .zero
+        }
+        let store = try open(change)
+        let text = { @Sendable (writer: Int, number: Int) in "\(writer) \(number) " + String(repeating: "v", count: number) }
+        try await withThrowingTaskGroup { group in
+            for writer in 0..<4 {
+                group.addTask {
+                    for number in 0..<300 {
+                        let key = key("w\(writer)-\(number % 50)", writer == 0 ? secrets : configMaps)
+                        let put = put(key, text(writer, number), sealed: writer == 0)
+                        try await store.waitDurable(try store.commit(Transaction(operations: [put])))
+                    }
+                }
+            }
+            group.addTask {
+                while store.statistics.merges < 3 {
+                    let entries = store.snapshot(.durable).list(prefix: [])
+                    var values: [String] = []
+                    try entries.readValues { values.append(String(decoding: $1, as: UTF8.self)) }
+                    for (entry, value) in zip(entries, values) {
+                        #expect(entry.key.objectKey.name.hasPrefix("w\(value.prefix(1))-"))
+                        #expect(try entry.value.array == Array(value.utf8))
+                    }
+                    await Task.yield()
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(store.isWritable)
+        store.close()
+        let again = try open(change)
+        defer { again.close() }
+        for writer in 0..<4 {
+            for number in 250..<300 {
+                let key = key("w\(writer)-\(number % 50)", writer == 0 ? secrets : configMaps)
+                #expect(try again.text(key) == text(writer, number))
+            }
+        }
     }
 
     @Test func oneDirectoryHasOneStore() throws {
