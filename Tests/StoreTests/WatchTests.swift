@@ -93,6 +93,41 @@ struct WatchTests {
         #expect(throws: StoreError.self) { try store.watch(prefixes: [[]], after: .empty, visibility: .durable) }
     }
 
+    /// The boundary, where stores have lost events: at the compacted revision exactly, with a deletion there, and again
+    /// after a restart.
+    @Test func aWatchFromTheCompactedRevisionMissesNothing() throws {
+        let disk = CrashingDisk(random: SeededRandom(seed: 1))
+        let keys = SealingKeys.ephemeral()
+        var store = try Keyspace.simulated(on: disk, keys: keys)
+        try store.put(key("a"), "1")
+        let deletion = try store.commit(Transaction(operations: [.delete(key("a"))]))
+        let creation = try store.put(key("a"), "2")
+        store.flush()
+        store.compact(to: deletion)
+        for restarts in 0..<2 {
+            let cursor = try store.watch(prefixes: [[]], after: deletion, visibility: .durable)
+            let changes = try cursor.poll()
+            #expect(changes.map(\.revision) == [creation])
+            #expect(changes.map(\.isCreate) == [true])
+            #expect(cursor.revision == creation)
+            let before = Revision(rawValue: deletion.rawValue - 1)
+            if restarts == 0 {
+                let error = #expect(throws: StoreError.self) {
+                    try store.watch(prefixes: [[]], after: before, visibility: .durable)
+                }
+                guard case .compacted = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+            } else {
+                // The log still holds it, so it may be told; it must be told whole.
+                let all = try store.watch(prefixes: [[]], after: before, visibility: .durable).poll()
+                #expect(all.map(\.kind) == [.delete, .put])
+            }
+            store = try Keyspace.simulated(on: disk.copied(), keys: keys)
+        }
+    }
+
     @Test func theFutureCannotBeWatched() throws {
         let store = try newStore()
         #expect(throws: StoreError.self) {
