@@ -68,7 +68,9 @@ struct ThreadTests {
             configuration.verificationPause = .zero
         }
         let store = try open(change)
-        let text = { @Sendable (writer: Int, number: Int) in "\(writer) \(number) " + String(repeating: "v", count: number) }
+        let text = { @Sendable (writer: Int, number: Int) in
+            "\(writer) \(number) " + String(repeating: "v", count: number)
+        }
         try await withThrowingTaskGroup { group in
             for writer in 0..<4 {
                 group.addTask {
