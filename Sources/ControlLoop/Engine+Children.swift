@@ -20,8 +20,7 @@ extension Engine {
                 case .create(let document):
                     try await create(child, owned(document, owner), item, primary, now: now)
                 }
-            } catch  where [.invalid, .forbidden, .badRequest, .alreadyExists, .unknown].contains(error.reason) {
-                // Without a reason: an apply that does not fit the schema of the kind.
+            } catch  where [.invalid, .forbidden, .badRequest, .alreadyExists].contains(error.reason) || error.isUnfit {
                 refusals.append(Refusal(key: child.key, message: error.message))
                 var details = metadata(item)
                 details["child"] = "\(child.key)"

@@ -102,6 +102,17 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             group: kind.group, kind: kind.kind, causes: causes)
     }
 
+    private static let unfitText = "failed to create typed patch object "
+
+    /// A configuration to apply that does not fit the schema: 500 without a reason, as upstream answers.
+    package static func unfit(_ document: Document, _ problems: String) -> APIError {
+        let place = "(\(document.namespace)/\(document.name); \(document.groupVersionKind))"
+        return APIError(code: 500, reason: .unknown, message: "\(unfitText)\(place): \(problems)")
+    }
+
+    /// Whether it is `unfit`, which no trying again helps, whatever its code says.
+    package var isUnfit: Bool { reason == .unknown && message.hasPrefix(Self.unfitText) }
+
     /// The `Status` document that goes to the client.
     package var status: JSON {
         var details = JSONObject()

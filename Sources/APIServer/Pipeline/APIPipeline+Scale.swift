@@ -50,6 +50,7 @@ extension APIPipeline {
             guard let count = replicas.integerValue, count >= 0 else {
                 throw self.refusedScale(resource, scale, old: old, new: new, replicas, options)
             }
+            new.json = Self.setting(.integer(count), at: path[...], in: old.json)
             return new
         }
     }

@@ -201,15 +201,9 @@ package enum ServerSideApply {
     private static func refuseUnfit(_ config: JSON, _ context: Context) throws(APIError) {
         let errors = context.root.errors(in: config)
         if errors.isEmpty { return }
-        let document = Document(config)
-        let text =
-            errors.count == 1
-            ? errors[0].description : "errors:" + errors.map { "\n  \($0)" }.joined()
-        // As upstream, which gives no reason here.
-        throw APIError(
-            code: 500, reason: .unknown,
-            message: "failed to create typed patch object (\(document.namespace)/\(document.name); "
-                + "\(document.groupVersionKind)): \(text)")
+        throw .unfit(
+            Document(config),
+            errors.count == 1 ? errors[0].description : "errors:" + errors.map { "\n  \($0)" }.joined())
     }
 
     private static func withoutManagedFields(_ document: JSON) -> JSON {

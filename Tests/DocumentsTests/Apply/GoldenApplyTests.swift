@@ -143,6 +143,8 @@ import Testing
         #expect(
             error?.message
                 == "failed to create typed patch object (/alpha; example.com/v1, Kind=Widget): \(message)")
+        #expect(error?.isUnfit == true)
+        #expect(error.map { APIError(status: $0.status) } == error)
         #expect(stage.live == nil)
     }
 
