@@ -14,6 +14,14 @@ package enum Limits {
     ]
     /// … for this long; then at its own period.
     package static let probeRampTime = Duration.seconds(10)
+    /// The same event of a pod is written at most this often; its count goes on meanwhile.
+    package static let eventPause = Duration.seconds(10)
+    /// Events of one pod: so many at once, then one each `eventRefill`.
+    package static let eventBurst = 25
+    package static let eventRefill = Duration.seconds(60)
+    package static let eventsRemembered = 64
+    /// The node's lease: a sign of life for people, so rare that a quiet server stays quiet.
+    package static let leaseRenewal = Duration.seconds(3600)
     package static let deletionTries = 30
     package static let statusRetry = Duration.seconds(1)
     package static let watchRetry = Duration.milliseconds(200)

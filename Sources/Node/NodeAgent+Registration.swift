@@ -35,10 +35,9 @@ extension NodeAgent {
         if case .host(let reason) = podNetwork.network.mode {
             logger.warning("Pods share the host's network", metadata: ["reason": "\(reason)"])
         }
-        let resource = GroupResource(group: "", resource: "nodes")
         while !Task.isCancelled {
             do {
-                let key = ObjectKey(resource, name: configuration.nodeName)
+                let key = ObjectKey(Self.nodes, name: configuration.nodeName)
                 let before: Document?
                 do { before = try await context.client.get(key) } catch { before = nil }
                 let document = Document([
@@ -52,11 +51,43 @@ extension NodeAgent {
                 report.json["metadata"] = ["name": .string(configuration.nodeName)]
                 report["status"] = status(context, before: before?.status ?? .null)
                 _ = try await context.client.apply(report, subresource: .status, options: context.write)
-                return
+                break
             } catch {
                 logger.warning("Node document not written", metadata: ["error": "\(error)"])
             }
             try? await clock.sleep(for: Limits.statusRetry)  // Cancelled: the loop's condition sees it.
+        }
+        while !Task.isCancelled {
+            await renewLease(context)
+            try? await clock.sleep(for: Limits.leaseRenewal)  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    /// The lease of kube-node-lease that `kubectl describe node` shows. Nothing here decides by it.
+    private func renewLease(_ context: NodeContext) async {
+        let namespace = "kube-node-lease"
+        let seconds = Limits.leaseRenewal.components.seconds * 2
+        let lease = Document([
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": ["name": .string(configuration.nodeName), "namespace": .string(namespace)],
+            "spec": [
+                "holderIdentity": .string(configuration.nodeName), "leaseDurationSeconds": .integer(seconds),
+                "renewTime": .string(clock.now().rfc3339Micro),
+            ],
+        ])
+        do {
+            do {
+                _ = try await context.client.get(
+                    ObjectKey(GroupResource(group: "", resource: "namespaces"), name: namespace))
+            } catch  where error.reason == .notFound {
+                let document = Document([
+                    "apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(namespace)],
+                ])
+                _ = try await context.client.create(document, options: context.write)
+            }
+            _ = try await context.client.apply(lease, subresource: nil, options: context.write)
+        } catch {
+            logger.warning("Node lease not written", metadata: ["error": "\(error)"])
         }
     }
 
@@ -92,6 +123,10 @@ extension NodeAgent {
         case .none(let reason):
             conditions.append(condition("espalier.dev/Sandboxed", false, "PlainProcesses", reason, before))
         }
+        conditions.append(
+            condition(
+                "espalier.dev/ResourceLimits", false, "NotEnforced",
+                "resources.limits of pods are recorded, and nothing holds a pod to them yet", before))
         switch podNetwork.network.mode {
         case .bridge(let bridge):
             conditions.append(
@@ -133,7 +168,7 @@ extension NodeAgent {
         let since = known?["lastTransitionTime"]?.stringValue ?? clock.now().rfc3339
         return [
             "type": .string(type), "status": .string(status), "reason": .string(reason), "message": .string(message),
-            "lastTransitionTime": .string(since),
+            "lastHeartbeatTime": .string(clock.now().rfc3339), "lastTransitionTime": .string(since),
         ]
     }
 }

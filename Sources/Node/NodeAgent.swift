@@ -19,7 +19,11 @@ package final class NodeAgent: Sendable {
     /// Pods with a runner, by UID. The lock guards the table; a runner is entered before its task begins.
     private let runners = Mutex<[String: PodRunner]>([:])
 
+    /// Whether the Node document takes new pods: not while it is cordoned. The lock guards this word.
+    private let isCordoned = Mutex(false)
+
     private static let pods = PodSpecification.resource
+    static let nodes = GroupResource(group: "", resource: "nodes")
     private static let serviceResource = GroupResource(group: "", resource: "services")
 
     package init(
@@ -69,7 +73,7 @@ package final class NodeAgent: Sendable {
     /// One watch from its start to its break.
     private func follow(_ context: NodeContext, in group: inout DiscardingTaskGroup) async throws(APIError) {
         let watch = try await client.watch(
-            [Self.serviceResource, Self.pods], options: WatchOptions(visibility: .durable))
+            [Self.nodes, Self.serviceResource, Self.pods], options: WatchOptions(visibility: .durable))
         defer { watch.cancel() }
         let known = try await client.list(Self.pods, namespace: "", options: ListOptions())
         let present = Set(known.items.map(\.uid))
@@ -85,6 +89,7 @@ package final class NodeAgent: Sendable {
         }
         while !Task.isCancelled {
             let events = try watch.poll()
+            for event in events where event.resource == Self.nodes { try await onNode(event, context, in: &group) }
             // Services first: a pod that came with them is told of them.
             for event in events where event.resource == Self.serviceResource {
                 if event.kind == .deleted { services.remove(event.document) } else { services.set(event.document) }
@@ -92,6 +97,43 @@ package final class NodeAgent: Sendable {
             for event in events where event.resource == Self.pods { await onPod(event, context, in: &group) }
             if events.contains(where: { $0.resource == Self.serviceResource }) { updateHosts() }
             if events.isEmpty { await watch.wait() }
+        }
+    }
+
+    /// Notes whether our Node document is cordoned. When it no longer is, the pods that waited are taken.
+    private func onNode(
+        _ event: WatchEvent, _ context: NodeContext, in group: inout DiscardingTaskGroup
+    ) async throws(APIError) {
+        guard event.document.name == configuration.nodeName else { return }
+        let isClosed = event.kind != .deleted && event.document.spec["unschedulable"]?.boolValue == true
+        let wasClosed = isCordoned.withLock { value in
+            defer { value = isClosed }
+            return value
+        }
+        guard wasClosed, !isClosed else { return }
+        let waiting = try await client.list(Self.pods, namespace: "", options: ListOptions()).items
+        for pod in waiting where (pod.spec["nodeName"]?.stringValue ?? "").isEmpty {
+            await onPod(WatchEvent(.modified, Self.pods, pod), context, in: &group)
+        }
+    }
+
+    /// Says of a pod that nobody takes it, once.
+    private func leavePending(_ pod: Document, _ context: NodeContext) async {
+        let known = PodCondition.all(pod.status).first { $0.type == "PodScheduled" }
+        if known?.reason == "Unschedulable" { return }
+        let condition = PodCondition(
+            type: "PodScheduled", isTrue: false, reason: "Unschedulable",
+            message: "node \(configuration.nodeName) is cordoned and takes no new pods: kubectl uncordon "
+                + configuration.nodeName, changed: clock.now().rfc3339)
+        let report = Document([
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": ["name": .string(pod.name), "namespace": .string(pod.namespace), "uid": .string(pod.uid)],
+            "status": ["phase": "Pending", "conditions": [condition.json]],
+        ])
+        do {
+            _ = try await client.apply(report, subresource: .status, options: context.write)
+        } catch {
+            logger.warning("Pod status not written", metadata: ["pod": "\(pod.name)", "error": "\(error)"])
         }
     }
 
@@ -103,6 +145,7 @@ package final class NodeAgent: Sendable {
         }
         let node = pod.spec["nodeName"]?.stringValue ?? ""
         if node.isEmpty {
+            if isCordoned.withLock({ $0 }) { return await leavePending(pod, context) }
             guard !pod.isBeingDeleted, let claimed = await claim(pod) else { return }
             pod = claimed
         } else if node != configuration.nodeName {
@@ -158,16 +201,15 @@ package final class NodeAgent: Sendable {
         }
     }
 
-    /// Finds the attempt a client asks for, and whether its container still runs.
-    func attempt(of request: ContainerLogRequest) throws(APIError) -> (
+    /// Finds the attempt a client asks for. Pods of one name follow each other, and an earlier one may still be ending:
+    /// the document says which is meant.
+    func attempt(of request: ContainerLogRequest) async throws(APIError) -> (
         directory: PodDirectory, container: String, number: Int
     ) {
-        let runner = runners.withLock { runners in
-            runners.values.filter { $0.specification.key == request.key }.max {
-                $0.specification.uid < $1.specification.uid
-            }
+        let uid = try await client.get(request.key).uid
+        guard let runner = runners.withLock({ $0[uid] }) else {
+            throw .badRequest("pod \"\(request.key.name)\" is waiting to start: ContainerCreating")
         }
-        guard let runner else { throw .notFound(Self.pods, request.key.name) }
         let container = runner.specification.containerName
         if !request.container.isEmpty, request.container != container {
             throw .badRequest("container \(request.container) is not valid for pod \(request.key.name)")
@@ -186,8 +228,8 @@ package final class NodeAgent: Sendable {
 
 extension NodeAgent {
     /// Opens a container's log; `notFound` and `badRequest` as a real API server words them.
-    package func openLog(_ request: ContainerLogRequest) throws(APIError) -> ContainerLog {
-        let (directory, container, number) = try attempt(of: request)
+    package func openLog(_ request: ContainerLogRequest) async throws(APIError) -> ContainerLog {
+        let (directory, container, number) = try await attempt(of: request)
         return ContainerLog(request, path: directory.log(container, number), clock: clock) {
             directory.isRunning(container, number)
         }

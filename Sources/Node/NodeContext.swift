@@ -30,7 +30,7 @@ struct NodeContext: Sendable {
 
     /// Environment entries by which every process of a pod is found, whatever became of its parents.
     func marks(_ uid: String) -> [String] {
-        ["ESPALIER_DATA_DIR=\(configuration.dataDirectory)", "ESPALIER_POD_UID=\(uid)"]
+        [NodeNetwork.mark(configuration.network.instance), "ESPALIER_POD_UID=\(uid)"]
     }
 
     func launcher(_ uid: String) -> ShimLauncher {

@@ -24,6 +24,8 @@ package struct NodeNetwork: Sendable {
     }
 
     package var mode: Mode
+    /// Whether the bridge was made by this very start, and so may be taken down where the start fails.
+    package var isNew = false
     /// Six hexadecimal digits that tell servers on one machine apart: part of every name outside the data directory.
     package var instance: String
     /// The addresses that the API server gives to Services: all of them are this machine's own.
@@ -50,6 +52,10 @@ package struct NodeNetwork: Sendable {
         return String(repeating: "0", count: 6 - digits.count) + digits
     }
 
+    /// The environment entry of a server's pods and gateway, so that what is its own can be told from what is not. It
+    /// says nothing of the machine's paths.
+    package static func mark(_ instance: String) -> String { "ESPALIER_INSTANCE=\(instance)" }
+
     /// Decides the mode and, for a bridge, makes it. `dataDirectory` must exist and be absolute, without links.
     package static func probe(
         dataDirectory: String, spawner: any ProcessSpawner, allowsBridge: Bool = true
@@ -63,10 +69,11 @@ package struct NodeNetwork: Sendable {
         guard allowsBridge else { return host("the bridge was switched off") }
         guard geteuid() == 0 else { return host("the server does not run as root") }
         guard let tool = NetworkTool.find() else { return host("there is no ip command (install iproute2)") }
+        let isNew = !StateFiles.exists("/sys/class/net/esp\(instance)")
         do {
             let slot = try await takeSlot(dataDirectory: dataDirectory, instance: instance, tool: tool, spawner)
             return NodeNetwork(
-                mode: .bridge(Bridge(name: "esp\(instance)", pods: podRange(slot))), instance: instance,
+                mode: .bridge(Bridge(name: "esp\(instance)", pods: podRange(slot))), isNew: isNew, instance: instance,
                 services: serviceRange(slot))
         } catch {
             return host("no bridge could be made: \(error)")
@@ -133,13 +140,38 @@ package struct NodeNetwork: Sendable {
             guard a == 10, b == 96 || b == 97 else { continue }
             let device = String(words[1])
             let owner = StateFiles.text("/sys/class/net/\(device)/ifalias")?.split(separator: "\n").first
-            if device.hasPrefix("esp"), let owner, owner.hasPrefix("/"), !StateFiles.isDirectory(String(owner)) {
+            if device.hasPrefix("esp"), let owner, owner.hasPrefix("/"), !StateFiles.isDirectory(String(owner)),
+                await !isInUse(String(device.dropFirst(3)), network)
+            {
                 _ = try? await network.run(["link", "del", device])  // A leftover; in the worst case it stays.
             } else {
                 taken.insert(Int(c / 8))
             }
         }
         return taken
+    }
+
+    /// Whether anything of a server still lives, though its data directory cannot be seen: that may be so from another
+    /// mount namespace. Its processes are found by their mark, and by the network namespaces they are in.
+    private static func isInUse(_ instance: String, _ network: NetworkTool) async -> Bool {
+        let mark = Array(mark(instance).utf8)
+        let isMarked = StateFiles.names(in: "/proc").contains { name in
+            guard Int32(name) != nil, let block = StateFiles.read("/proc/\(name)/environ") else { return false }
+            return block.split(separator: 0).contains { $0.elementsEqual(mark) }
+        }
+        if isMarked { return true }
+        for name in StateFiles.names(in: "/run/netns") where name.hasPrefix("esp\(instance)-") {
+            // What cannot be asked may be in use.
+            guard let pids = try? await network.run(["netns", "pids", name]) else { return true }
+            if pids.contains(where: \.isNumber) { return true }
+        }
+        return false
+    }
+
+    /// Takes the bridge down after a failed start, where that start made it and no pod is on it.
+    package func undo(spawner: any ProcessSpawner) async {
+        let links = StateFiles.names(in: "/sys/class/net").filter { $0.hasPrefix("ev\(instance.prefix(5))") }
+        if isNew, links.isEmpty { await remove(spawner: spawner) }
     }
 
     /// Takes the bridge down at a complete stop.

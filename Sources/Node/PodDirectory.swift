@@ -91,7 +91,8 @@ package struct PodDirectory: Sendable {
             code: fields["code"].flatMap { Int($0) } ?? 255, signal: fields["signal"].flatMap { Int($0) } ?? 0,
             started: Instant(nanoseconds: fields["started"].flatMap { Int64($0) } ?? 0),
             finished: Instant(nanoseconds: fields["finished"].flatMap { Int64($0) } ?? 0),
-            lastLine: LogReader.lastLine("\(folder)/log"), reason: isShutdown ? ContainerExit.shutdownReason : nil)
+            lastLine: LogReader.lastLine("\(folder)/log"), reason: isShutdown ? ContainerExit.shutdownReason : nil,
+            cause: StateFiles.text("\(folder)/cause"))
     }
 
     /// `name value` lines.
@@ -106,6 +107,25 @@ package struct PodDirectory: Sendable {
 
     static func bootIdentifier() -> String {
         StateFiles.text("/proc/sys/kernel/random/boot_id")?.filter { $0 != "\n" } ?? ""
+    }
+
+    /// Writes down why an attempt is about to be ended.
+    func explain(_ container: String, _ number: Int, _ cause: String) {
+        // Without it the status names the exit code alone.
+        try? StateFiles.write("\(attempt(container, number))/cause", Array(cause.utf8))
+    }
+
+    /// Crashes in a row before an attempt; none where nothing is written down for it.
+    package func crashes(_ container: String, before number: Int) -> Int {
+        let fields = Self.fields(StateFiles.text("\(self.container(container))/crashes") ?? "")
+        guard fields["attempt"] == String(number) else { return 0 }
+        return fields["crashes"].flatMap { Int($0) } ?? 0
+    }
+
+    func recordCrashes(_ container: String, before number: Int, _ crashes: Int) {
+        let text = "attempt \(number)\ncrashes \(crashes)\n"
+        // Without it the next agent believes the container never crashed, and restarts it at once.
+        try? StateFiles.write("\(self.container(container))/crashes", Array(text.utf8))
     }
 
     /// Marks the running attempts as ended by us and not by themselves.

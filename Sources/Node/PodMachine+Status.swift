@@ -61,7 +61,8 @@ extension PodMachine {
         let name = specification.containerName
         let isCompleted = stage == .ended && exit?.code == 0
         let why = isReady ? "" : (isCompleted ? "PodCompleted" : "ContainersNotReady")
-        let what = isReady || isCompleted ? "" : "containers with unready status: [\(name)]"
+        let cause = unreadyCause.map { ": \($0)" } ?? ""
+        let what = isReady || isCompleted ? "" : "containers with unready status: [\(name)]\(cause)"
         let wanted = [
             PodCondition(type: "PodScheduled", isTrue: true, reason: "", message: "", changed: ""),
             PodCondition(
@@ -74,6 +75,16 @@ extension PodMachine {
             var settled = condition
             settled.changed = before.flatMap { $0.isTrue == condition.isTrue ? $0.changed : nil } ?? now.wall.rfc3339
             return settled
+        }
+    }
+
+    /// Why the container is not ready, as far as there is more to say than that it is on its way.
+    private var unreadyCause: String? {
+        switch stage {
+        case .restartWaits, .ended: endMessage
+        case .preparationWaits: trouble?.message
+        case .running: probeTrouble
+        case .preparing, .starting, .cleaning, .gone: nil
         }
     }
 
@@ -114,16 +125,30 @@ extension PodMachine {
 
     private var crashMessage: String {
         guard let exit else { return "" }
-        let end = exit.signal > 0 ? "was ended by signal \(exit.signal)" : "ended with exit code \(exit.code)"
-        let line = exit.lastLine.isEmpty ? "" : "; its last line was: \(exit.lastLine)"
-        return "container \(specification.containerName) \(end) and waits to be restarted\(line)"
+        return
+            "container \(specification.containerName) \(Self.end(exit)) and waits to be restarted\(Self.lastLine(exit))"
+    }
+
+    private var endMessage: String? { exit.map { "it \(Self.end($0))\(Self.lastLine($0))" } }
+
+    private static func end(_ exit: ContainerExit) -> String {
+        if let cause = exit.cause { return "was ended because \(cause)" }
+        return exit.signal > 0 ? "was ended by signal \(exit.signal)" : "ended with exit code \(exit.code)"
+    }
+
+    private static func lastLine(_ exit: ContainerExit) -> String {
+        exit.lastLine.isEmpty ? "" : "; its last line was: \(exit.lastLine)"
     }
 
     private func terminated(_ exit: ContainerExit, _ attempt: Int) -> JSON {
         var object: JSONObject = ["exitCode": .integer(Int64(exit.code))]
         if exit.signal > 0 { object["signal"] = .integer(Int64(exit.signal)) }
         object["reason"] = .string(exit.reason ?? (exit.code == 0 ? "Completed" : "Error"))
-        if exit.code != 0, !exit.lastLine.isEmpty { object["message"] = .string(exit.lastLine) }
+        if let cause = exit.cause {
+            object["message"] = .string("\(cause); killed\(Self.lastLine(exit))")
+        } else if exit.code != 0, !exit.lastLine.isEmpty {
+            object["message"] = .string(exit.lastLine)
+        }
         object["startedAt"] = .string(exit.started.rfc3339)
         object["finishedAt"] = .string(exit.finished.rfc3339)
         object["containerID"] = .string(identifier(attempt))

@@ -22,8 +22,14 @@ package struct ContainerExit: Sendable, Hashable {
     package var lastLine: String
     /// Set where the container's code is not the cause: the node was shut down, or its shim was lost.
     package var reason: String?
+    /// Why the node ended it, where the node did.
+    package var cause: String?
 
-    package init(code: Int, signal: Int, started: Instant, finished: Instant, lastLine: String, reason: String? = nil) {
+    package init(
+        code: Int, signal: Int, started: Instant, finished: Instant, lastLine: String, reason: String? = nil,
+        cause: String? = nil
+    ) {
+        self.cause = cause
         self.code = code
         self.signal = signal
         self.started = started
@@ -50,11 +56,19 @@ package struct PodMachine: Sendable {
         case ended(attempt: Int, exit: ContainerExit)
         /// The document says that the pod is over, and nothing of it is left here.
         case over
+
+        var attempt: Int? {
+            switch self {
+            case .running(let attempt, _), .ended(let attempt, _): attempt
+            case .nothing, .over: nil
+            }
+        }
     }
 
     package enum Event: Sendable {
-        /// `previous` is how the attempt before the found one ended.
-        case begin(Found, previous: ContainerExit?)
+        /// `previous` is how the attempt before the found one ended, `crashes` how often in a row the container had
+        /// crashed when the found attempt began.
+        case begin(Found, previous: ContainerExit?, crashes: Int = 0)
         case prepared(address: String)
         case preparationFailed(reason: String, message: String)
         case started(at: Instant)
@@ -75,6 +89,8 @@ package struct PodMachine: Sendable {
         /// Takes note of the address of a pod that runs already.
         case adopt
         case start(attempt: Int)
+        /// Writes down why the attempt is about to be ended, for its status.
+        case explain(String)
         case terminate
         case kill
         case probe(ProbeSpecification.Kind)
@@ -104,7 +120,10 @@ package struct PodMachine: Sendable {
     private(set) var isReported = true
 
     private var isStartWanted = true
-    private var crashes = 0
+    /// Crashes in a row, for the back-off. What the node itself ended does not count, and a long run forgives them.
+    package private(set) var crashes = 0
+    /// What a probe last said when it failed for good; `nil` while all is well.
+    private(set) var probeTrouble: String?
     private var preparationFailures = 0
     private var retryAt: Duration?
     private var stopAt: Duration?
@@ -126,7 +145,6 @@ package struct PodMachine: Sendable {
         wasReady = container?["ready"]?.boolValue ?? false
         wasStarted = container?["started"]?.boolValue ?? false
         attempt = Int(clamping: container?["restartCount"]?.integerValue ?? 0)
-        crashes = attempt
         begun = observed["startTime"]?.stringValue.flatMap(Instant.init(rfc3339:))
         address = observed["podIP"]?.stringValue ?? ""
         conditions = PodCondition.all(observed)
@@ -138,8 +156,9 @@ package struct PodMachine: Sendable {
     package mutating func on(_ event: Event, now: Moment) -> [Action] {
         var actions: [Action] = []
         switch event {
-        case .begin(let found, let previous):
+        case .begin(let found, let previous, let crashes):
             previousExit = previous
+            self.crashes = crashes
             begin(found, now: now, &actions)
         case .prepared(let address): onPrepared(address, &actions)
         case .preparationFailed(let reason, let message): onPreparationFailed(reason, message, now: now, &actions)
@@ -233,6 +252,7 @@ extension PodMachine {
         startedMonotonic = now.monotonic
         exit = nil
         probes = [:]
+        probeTrouble = nil
         if !hasPassed {
             actions.append(
                 .event(type: "Normal", reason: "Started", message: "Started container \(specification.containerName)"))
@@ -283,8 +303,8 @@ extension PodMachine {
     }
 
     private mutating func backOff(after ended: ContainerExit) -> Duration {
-        if ended.reason == ContainerExit.shutdownReason || ended.reason == ContainerExit.lostReason { return .zero }
         if ended.finished - ended.started >= Limits.backOffReset { crashes = 0 }
+        if ended.reason == ContainerExit.shutdownReason || ended.reason == ContainerExit.lostReason { return .zero }
         crashes += 1
         if crashes == 1 { return .zero }
         return min(Limits.firstBackOff * (1 << min(crashes - 2, 10)), Limits.maximumBackOff)
@@ -296,13 +316,16 @@ extension PodMachine {
         guard stage == .running, var probe = probes[kind] else { return }
         let verdict = probe.onAnswer(isSuccess: isSuccess, now: now.monotonic)
         probes[kind] = probe
+        let name = "\(kind)"
+        if verdict == .passed { probeTrouble = nil }
+        if verdict == .failed { note("the \(name) probe failed: \(message)") }
         switch (kind, verdict) {
         case (.startup, .passed):
             probes[.startup] = nil
             startProbes(hasPassed: false, now: now)
         case (.startup, .failed), (.liveness, .failed):
             guard !isTerminating else { return }
-            let name = kind == .startup ? "startup" : "liveness"
+            actions.append(.explain("the \(name) probe failed: \(message)"))
             actions.append(
                 .event(
                     type: "Warning", reason: "Unhealthy",
@@ -310,10 +333,16 @@ extension PodMachine {
                         "Container \(specification.containerName) failed its \(name) probe and is restarted: \(message)"
                 ))
             terminate(grace: specification.gracePeriod, now: now, &actions)
-        case (.readiness, .failed):
+        case (.readiness, .failed) where !isDeleting && !isTerminating:
             actions.append(.event(type: "Warning", reason: "Unhealthy", message: "Readiness probe failed: \(message)"))
         default: break
         }
+    }
+
+    /// Keeps what a probe says. The same complaint with other numbers in it is not news: a status is written for each.
+    private mutating func note(_ complaint: String) {
+        func shape(_ text: String) -> String { text.filter { !$0.isNumber } }
+        if probeTrouble.map(shape) != shape(complaint) { probeTrouble = complaint }
     }
 
     private mutating func onDeletion(_ grace: Duration, now: Moment, _ actions: inout [Action]) {

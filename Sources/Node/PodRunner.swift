@@ -23,6 +23,7 @@ final class PodRunner: Sendable {
     /// What `.prepare` found for `.start`. Holds secrets, in memory only, until the container runs.
     let materials = Mutex<PodMaterials?>(nil)
     let address = Mutex("")
+    private let ledger = Mutex(EventLedger())
 
     init(_ pod: Document, context: NodeContext) {
         document = pod
@@ -43,10 +44,11 @@ final class PodRunner: Sendable {
     func run() async {
         var machine = PodMachine(specification, observed: document.status, drain: context.configuration.drain)
         let (found, previous) = await inspect()
+        let crashes = found.attempt.map { directory.crashes(specification.containerName, before: $0) } ?? 0
         if case .running(let attempt, _) = found { logger.info("Pod adopted", metadata: ["attempt": "\(attempt)"]) }
         await withDiscardingTaskGroup { group in
-            if case .running = found { group.addTask { await self.watch(self.attemptOf(found)) } }
-            mail.yield(.event(.begin(found, previous: previous)))
+            if case .running(let attempt, _) = found { group.addTask { await self.watch(attempt) } }
+            mail.yield(.event(.begin(found, previous: previous, crashes: crashes)))
             var reporting = Reporting(stored: document.status)
             var alarm: Duration?
             for await message in inbox {
@@ -54,6 +56,9 @@ final class PodRunner: Sendable {
                 switch message {
                 case .event(let event):
                     for action in machine.on(event, now: now) {
+                        if case .start(let attempt) = action {
+                            directory.recordCrashes(specification.containerName, before: attempt, machine.crashes)
+                        }
                         await perform(action, machine.currentAttempt, in: &group)
                     }
                 case .reported(let status, let isStored):
@@ -71,10 +76,6 @@ final class PodRunner: Sendable {
             }
             group.cancelAll()
         }
-    }
-
-    private func attemptOf(_ found: PodMachine.Found) -> Int {
-        if case .running(let attempt, _) = found { attempt } else { 0 }
     }
 
     private func ring(at time: Duration) async {
@@ -114,6 +115,7 @@ final class PodRunner: Sendable {
         case .prepare: group.addTask { await self.prepare() }
         case .adopt: group.addTask { await self.adopt() }
         case .start(let attempt): group.addTask { await self.start(attempt) }
+        case .explain(let cause): directory.explain(specification.containerName, attempt, cause)
         case .terminate: signal(attempt, .terminate)
         case .kill: signal(attempt, .kill)
         case .probe(let kind): group.addTask { await self.probe(kind, attempt) }
@@ -122,7 +124,7 @@ final class PodRunner: Sendable {
             send(.cleaned)
         case .deleteDocument: await deleteDocument()
         case .event(let type, let reason, let message):
-            group.addTask { await self.record(type: type, reason: reason, message: message, attempt: attempt) }
+            group.addTask { await self.record(type: type, reason: reason, message: message) }
         }
     }
 
@@ -237,33 +239,48 @@ final class PodRunner: Sendable {
         }
     }
 
-    /// Events are for people: one that cannot be written, or was written before, is let go.
-    private func record(type: String, reason: String, message: String, attempt: Int) async {
-        let now = context.clock.now().rfc3339
-        let digits = String(NodeNetwork.hash("\(specification.uid) \(attempt) \(reason) \(message)"), radix: 16)
+    /// Events are for people: one that cannot be written is let go. What happened before is counted in the same document.
+    private func record(type: String, reason: String, message: String) async {
+        let event = EventLedger.Event(type: type, reason: reason, message: message)
+        let moment = context.moment()
+        guard let occurrences = ledger.withLock({ $0.onEvent(event, now: moment.monotonic) }) else { return }
+        let digits = String(NodeNetwork.hash("\(specification.uid) \(type) \(reason) \(message)"), radix: 16)
+        let key = ObjectKey(
+            GroupResource(group: "", resource: "events"), namespace: specification.key.namespace,
+            name: "\(specification.key.name).\(digits)")
+        let now = moment.wall.rfc3339
+        let options = WriteOptions(fieldManager: NodeContext.fieldManager)
+        do {
+            let known: Document?
+            do { known = try await context.client.get(key) } catch  where error.reason == .notFound { known = nil }
+            if let known {
+                let count = (known["count"]?.integerValue ?? 1) + Int64(occurrences)
+                let change: JSON = ["count": .integer(count), "lastTimestamp": .string(now)]
+                _ = try await context.client.patch(key, .merge(change), subresource: nil, options: options)
+            } else {
+                let document = document(of: event, key, count: occurrences, now: now)
+                _ = try await context.client.create(document, options: options)
+            }
+        } catch {
+            logger.debug("Event not written", metadata: ["reason": "\(reason)", "error": "\(error)"])
+        }
+    }
+
+    private func document(of event: EventLedger.Event, _ key: ObjectKey, count: Int, now: String) -> Document {
+        let node = context.configuration.nodeName
         let reference: JSON = [
             "apiVersion": "v1", "kind": "Pod", "name": .string(specification.key.name),
             "namespace": .string(specification.key.namespace), "uid": .string(specification.uid),
             "fieldPath": .string("spec.containers{\(specification.containerName)}"),
         ]
-        let event = Document([
+        return Document([
             "apiVersion": "v1", "kind": "Event",
-            "metadata": [
-                "name": .string("\(specification.key.name).\(digits)"),
-                "namespace": .string(specification.key.namespace),
-            ],
-            "involvedObject": reference, "type": .string(type), "reason": .string(reason), "message": .string(message),
-            "source": [
-                "component": .string(NodeContext.fieldManager), "host": .string(context.configuration.nodeName),
-            ],
-            "firstTimestamp": .string(now), "lastTimestamp": .string(now), "count": 1,
-            "reportingComponent": .string(NodeContext.fieldManager),
-            "reportingInstance": .string(context.configuration.nodeName),
+            "metadata": ["name": .string(key.name), "namespace": .string(key.namespace)],
+            "involvedObject": reference, "type": .string(event.type), "reason": .string(event.reason),
+            "message": .string(event.message),
+            "source": ["component": .string(NodeContext.fieldManager), "host": .string(node)],
+            "firstTimestamp": .string(now), "lastTimestamp": .string(now), "count": .integer(Int64(count)),
+            "reportingComponent": .string(NodeContext.fieldManager), "reportingInstance": .string(node),
         ])
-        do {
-            _ = try await context.client.create(event, options: WriteOptions(fieldManager: NodeContext.fieldManager))
-        } catch {
-            logger.debug("Event not written", metadata: ["reason": "\(reason)", "error": "\(error)"])
-        }
     }
 }

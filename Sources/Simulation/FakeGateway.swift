@@ -12,6 +12,8 @@ package struct FakeGateway {
     /// Whether it confirms at all; a test that wants to look at the time before turns it off.
     package var confirms = true
     package var delay: Duration = .milliseconds(100)
+    /// Why it will not serve a route; the default is that it serves all.
+    package var refuses: @Sendable (Document) -> String? = { _ in nil }
 
     package init(client: any Client) { self.client = client }
 
@@ -29,7 +31,8 @@ package struct FakeGateway {
             if due[key]?.generation != route.generation { due[key] = (route.generation, now + delay) }
             guard let at = due[key]?.at, at <= now else { continue }
             routes[key] = try await client.patch(
-                key, .merge(["status": ["parents": [Self.parent(route, now: now)]]]), subresource: .status,
+                key, .merge(["status": ["parents": [Self.parent(route, refusal: refuses(route), now: now)]]]),
+                subresource: .status,
                 options: WriteOptions(fieldManager: "espalier-gateway"))
             due[key] = nil
             return true
@@ -46,11 +49,13 @@ package struct FakeGateway {
             .integerValue
     }
 
-    private static func parent(_ route: Document, now: Instant) -> JSON {
+    private static func parent(_ route: Document, refusal: String?, now: Instant) -> JSON {
         let conditions = ["Accepted", "ResolvedRefs", "espalier.dev/Programmed"].map { type -> JSON in
-            [
-                "type": .string(type), "status": "True", "observedGeneration": .integer(route.generation),
-                "lastTransitionTime": .string(now.rfc3339), "reason": "Programmed", "message": "",
+            let holds = refusal == nil || type == "ResolvedRefs"
+            return [
+                "type": .string(type), "status": holds ? "True" : "False",
+                "observedGeneration": .integer(route.generation), "lastTransitionTime": .string(now.rfc3339),
+                "reason": holds ? "Programmed" : "Conflicted", "message": .string(holds ? "" : refusal ?? ""),
             ]
         }
         return [

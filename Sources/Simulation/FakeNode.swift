@@ -77,6 +77,7 @@ package struct FakeNode {
         async throws(APIError) -> Bool
     {
         let isReady = fate(pod) == .ready && phase == "Running"
+        let message = fate(pod) == .neverReady ? "the readiness probe failed: it answers 503" : ""
         let address = "10.97.\(pods.count % 250).\(abs(pod.uid.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) % 250 }) + 1)"
         let status: JSON = [
             "phase": .string(phase), "podIP": .string(address), "hostIP": "127.0.0.1",
@@ -84,7 +85,7 @@ package struct FakeNode {
             "conditions": [
                 [
                     "type": "Ready", "status": isReady ? "True" : "False", "lastTransitionTime": .string(now.rfc3339),
-                    "reason": isReady ? "Probed" : "NotReady", "message": "",
+                    "reason": isReady ? "Probed" : "NotReady", "message": .string(message),
                 ]
             ],
         ]

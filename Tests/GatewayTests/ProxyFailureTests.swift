@@ -19,6 +19,17 @@ import Testing
     /// An endpoint where nobody listens, and nobody will: a free port may be another test's a moment later.
     static let refusing = "127.0.0.1:1"
 
+    @Test func asksForPatienceBeforeTheFirstTable() async throws {
+        try await withProxy { proxy in
+            let wire = try await proxy.connect()
+            let early = try await wire.get()
+            #expect(early.head.hasPrefix("HTTP/1.1 503") && early.head.contains("\r\nRetry-After: 1\r\n"))
+            try await proxy.serve([String]())
+            let later = try await wire.get("/x", host: "other.test")
+            #expect(later.head.hasPrefix("HTTP/1.1 404") && !later.head.contains("Retry-After"))
+        }
+    }
+
     @Test func saysWhatHasNoRoute() async throws {
         try await withProxy { proxy in
             try await proxy.serve([String]())

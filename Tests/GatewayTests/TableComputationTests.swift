@@ -111,6 +111,19 @@ import Testing
                 == .init(reason: "Conflicted", message: "host a.test with path / is already served by HTTPRoute n/old"))
     }
 
+    @Test func namesTheLandscapeThatHasTheHost() throws {
+        let text =
+            "{metadata: {name: bistro-1, namespace: \"n\", uid: uid-bistro, creationTimestamp: \"2026-01-01T00:00:00Z\", "
+            + "labels: {app.kubernetes.io/part-of: bistro}}, spec: {hostnames: [a.test], rules: \(Self.toWeb)}}"
+        let first = try #require(RouteDocument(Self.document(text)))
+        let second = try Self.route("cafe-1", rules: Self.toWeb, created: "2026-01-02T00:00:00Z")
+        let (_, verdicts) = Self.compute([first, second], [Self.service("web")])
+        #expect(
+            verdicts["uid-cafe-1"]?.refusal?.message
+                == "host a.test with path / is already served by landscape bistro of namespace n (HTTPRoute n/bistro-1)"
+        )
+    }
+
     @Test(arguments: [
         ("{name: gone, port: 80}", "BackendNotFound", "Service n/gone does not exist"),
         ("{name: web, port: 81}", "BackendNotFound", "Service n/web has no port 81, only 80"),

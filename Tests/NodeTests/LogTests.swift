@@ -95,13 +95,13 @@ struct LogTests {
         _ = try await node.create("web", script: "exec sleep 1000")
         try await node.wait("web", "readiness") { $0.isReady }
         let agent = try #require(node.current)
-        #expect(throws: APIError.self) { try agent.openLog(ContainerLogRequest(node.key("nobody"))) }
+        await #expect(throws: APIError.self) { try await agent.openLog(ContainerLogRequest(node.key("nobody"))) }
         var request = ContainerLogRequest(node.key("web"))
         request.container = "other"
-        #expect(throws: APIError.self) { try agent.openLog(request) }
+        await #expect(throws: APIError.self) { try await agent.openLog(request) }
         request.container = ""
         request.isPrevious = true
-        #expect(throws: APIError.self) { try agent.openLog(request) }
+        await #expect(throws: APIError.self) { try await agent.openLog(request) }
         try await node.end()
     }
 }

@@ -98,6 +98,34 @@ struct NetworkTests {
         }
     }
 
+    @Test func aFailedStartTakesItsBridgeAlong() async throws {
+        let node = try await TestNode(bridge: true)
+        guard case .bridge(let bridge) = node.configuration.network.mode else { return }
+        let again = await NodeNetwork.probe(dataDirectory: node.directory, spawner: SystemProcessSpawner())
+        await again.undo(spawner: SystemProcessSpawner())
+        #expect(access("/sys/class/net/\(bridge.name)", F_OK) == 0, "a bridge that was there before stays")
+        await node.configuration.network.undo(spawner: SystemProcessSpawner())
+        #expect(access("/sys/class/net/\(bridge.name)", F_OK) != 0)
+        node.startAgent()
+        try await node.end()
+    }
+
+    @Test func aBridgeWhosePodsLiveIsLeftAlone() async throws {
+        let node = try await TestNode(bridge: true)
+        guard case .bridge(let bridge) = node.configuration.network.mode else { return }
+        node.startAgent()
+        _ = try await node.create("one", Self.spec(["/bin/sleep", "1000"]))
+        try await node.wait("one", "readiness") { $0.isReady }
+        // As a server in another mount namespace sees it: the data directory is not there.
+        #expect(rename(node.directory, node.directory + "-away") == 0)
+        let other = try await TestNode(bridge: true)
+        #expect(rename(node.directory + "-away", node.directory) == 0)
+        #expect(access("/sys/class/net/\(bridge.name)", F_OK) == 0)
+        other.startAgent()
+        try await other.end()
+        try await node.end()
+    }
+
     @Test func aBridgeWhoseServerIsGoneIsRemoved() async throws {
         let gone = try await TestNode(bridge: true)
         guard case .bridge(let bridge) = gone.configuration.network.mode else { return }

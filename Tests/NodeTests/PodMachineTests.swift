@@ -235,8 +235,77 @@ struct PodMachineTests {
         #expect(table.on(.probed(.liveness, isSuccess: false, message: "refused")) == [])
         table.after(.seconds(5))
         #expect(table.on(.tick) == [.probe(.liveness)])
-        #expect(table.on(.probed(.liveness, isSuccess: false, message: "refused")) == [.terminate])
-        #expect(table.on(table.exit(143)) == [.prepare])
+        let cause = "the liveness probe failed: refused"
+        #expect(table.on(.probed(.liveness, isSuccess: false, message: "refused")) == [.explain(cause), .terminate])
+        var ended = ContainerExit(
+            code: 0, signal: 0, started: table.now.wall, finished: table.now.wall, lastLine: "bye")
+        ended.cause = cause
+        #expect(table.on(.exited(ended)) == [.prepare])
+        let last = table.status()["containerStatuses"]?.arrayValue?.first?["lastState"]?["terminated"]
+        #expect(last?["message"]?.stringValue == "\(cause); killed; its last line was: bye")
+    }
+
+    @Test func whatTheNodeItselfEndedIsNoCrash() {
+        var table = Table(observed: ["containerStatuses": [["restartCount": 3]]])
+        let shutdown = ContainerExit(
+            code: 143, signal: 15, started: table.now.wall, finished: table.now.wall, lastLine: "",
+            reason: ContainerExit.shutdownReason)
+        _ = table.on(.begin(.ended(attempt: 3, exit: shutdown), previous: shutdown, crashes: 0))
+        _ = table.on(.prepared(address: "a"))
+        _ = table.on(.started(at: table.now.wall))
+        #expect(table.on(table.exit(1)) == [.prepare], "the first crash is followed by a start at once")
+        #expect(table.machine.crashes == 1)
+
+        // The next agent goes on counting where this one was.
+        var next = Table(observed: ["containerStatuses": [["restartCount": 4]]])
+        _ = next.on(.begin(.running(attempt: 4, started: next.now.wall), previous: nil, crashes: 1))
+        #expect(next.on(next.exit(1)) == [])
+        #expect(next.machine.wakeAt == next.now.monotonic + .seconds(10))
+    }
+
+    @Test func aPodThatIsNotReadySaysWhy() {
+        var table = Table({
+            $0["spec"]?["containers"] = [
+                [
+                    "name": "main", "command": ["/bin/web"],
+                    "readinessProbe": ["tcpSocket": ["port": 3000], "failureThreshold": 1],
+                ]
+            ]
+        })
+        table.run()
+        func message() -> String {
+            let conditions = table.status()["conditions"]?.arrayValue ?? []
+            return conditions.first { $0["type"]?.stringValue == "Ready" }?["message"]?.stringValue ?? ""
+        }
+        #expect(message() == "containers with unready status: [main]")
+        _ = table.on(.probed(.readiness, isSuccess: false, message: "it answers 503 after 12 ms"))
+        let said = "containers with unready status: [main]: the readiness probe failed: it answers 503 after 12 ms"
+        #expect(message() == said)
+        table.after(.seconds(10))
+        _ = table.on(.tick)
+        _ = table.on(.probed(.readiness, isSuccess: false, message: "it answers 503 after 99 ms"))
+        #expect(message() == said, "other numbers are no news")
+        _ = table.on(table.exit(9))
+        _ = table.on(.prepared(address: "a"))
+        _ = table.on(.started(at: table.now.wall))
+        _ = table.on(table.exit(9))
+        #expect(message().contains("it ended with exit code 9; its last line was: last words"))
+    }
+
+    @Test func aContainerThatIsBeingStoppedDoesNotComplainOfItsProbe() {
+        var table = Table({
+            $0["spec"]?["containers"] = [
+                [
+                    "name": "main", "command": ["/bin/web"],
+                    "readinessProbe": ["tcpSocket": ["port": 3000], "failureThreshold": 1],
+                ]
+            ]
+        })
+        table.run()
+        _ = table.on(.probed(.readiness, isSuccess: true, message: ""))
+        _ = table.on(.deletionRequested(grace: .seconds(30)))
+        let actions = table.machine.on(.probed(.readiness, isSuccess: false, message: "refused"), now: table.now)
+        #expect(!actions.contains { if case .event = $0 { true } else { false } })
     }
 
     @Test func aPodThisNodeCannotRunSaysWhy() {

@@ -90,7 +90,9 @@ final class TestNode: Sendable {
             guard let pid = Int32(name), pid != getpid() else { return nil }
             let command = contents("/proc/\(name)/cmdline").split(separator: "\0").joined(separator: " ")
             let marks = contents("/proc/\(name)/environ").split(separator: "\0")
-            let isOurs = command.contains(directory) || marks.contains("ESPALIER_DATA_DIR=\(directory)")
+            let isOurs =
+                command.contains(directory)
+                || marks.contains(Substring(NodeNetwork.mark(configuration.network.instance)))
             return isOurs ? command : nil
         }
     }
@@ -151,7 +153,7 @@ final class TestNode: Sendable {
     func waitLog(_ name: String, _ text: String) async throws {
         var request = ContainerLogRequest(key(name))
         request.isFollowing = true
-        let log = try #require(current).openLog(request)
+        let log = try await #require(current).openLog(request)
         var output = ""
         while !output.contains(text), let bytes = await log.next() { output += String(decoding: bytes, as: UTF8.self) }
         #expect(output.contains(text))
@@ -197,7 +199,7 @@ final class TestNode: Sendable {
     }
 
     func log(_ request: ContainerLogRequest) async throws -> String {
-        let log = try #require(current).openLog(request)
+        let log = try await #require(current).openLog(request)
         var output: [UInt8] = []
         while let bytes = await log.next() { output += bytes }
         return String(decoding: output, as: UTF8.self)

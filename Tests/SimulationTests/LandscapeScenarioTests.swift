@@ -127,7 +127,9 @@ struct LandscapeScenarioTests {
         #expect(try await world.active() == "shop-1")
         #expect(try await world.weights() == [100])
         let message = try await world.get(Kinds.landscape, "shop").condition("Stalled")?.text("message") ?? ""
-        #expect(message.contains("service web: 0 of 1 pods ready") && message.contains("Retry"), "\(message)")
+        #expect(
+            message.contains("service web: 0 of 1 pods ready") && message.contains("espalier rollout retry shop"),
+            "\(message)")
         // A fixed version is a new revision and goes its own way.
         try await world.applyShop(version: "3")
         try await world.plane.run(for: .seconds(30))

@@ -131,6 +131,119 @@ struct RolloutScenarioTests {
     }
 }
 
+/// What a rollout says when it cannot do what is wanted, and when nothing may happen without approval.
+struct RolloutMessageTests {
+    @Test func blueGreenWaitsInItsPauseBeforeItFlips() async throws {
+        let world = try await World()
+        try await world.firstDeployment()
+        world.plane.node.startTime = .seconds(20)
+        try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "steps": [["pause": [:]]]])
+        try await world.pass(10)
+        #expect(try await world.condition(Kinds.rollout, "shop-2", "Progressing") == "True Advancing")
+        try await world.pass(600)
+        #expect(try await world.condition(Kinds.rollout, "shop-2", "Progressing") == "True Paused")
+        #expect(try await world.weights() == [100, 0])
+        let message = try await world.get(Kinds.rollout, "shop-2").condition("Progressing")?.text("message") ?? ""
+        #expect(message == "pausing at 0 percent; to go on: espalier rollout promote shop")
+        try await world.decide("shop-2", "Promote")
+        try await world.pass(5)
+        #expect(try await world.active() == "shop-2")
+        #expect(try await world.weights() == [100])
+    }
+
+    @Test func aTimedPauseBeginsWhenThereIsSomethingToLookAt() async throws {
+        let world = try await World()
+        try await world.firstDeployment()
+        world.plane.node.startTime = .seconds(50)
+        let rollout: JSON = ["strategy": "BlueGreen", "steps": [["pause": ["duration": "1m"]]]]
+        try await world.applyShop(version: "2", rollout: rollout)
+        try await world.pass(100)
+        #expect(try await world.active() == "shop-1")
+        try await world.pass(15)
+        #expect(try await world.active() == "shop-2")
+    }
+
+    @Test func aFirstRolloutHasNothingToGoBackTo() async throws {
+        let world = try await World()
+        try await world.applyShop(command: "never-ready")
+        try await world.pass(10)
+        try await world.decide("shop-1", "Promote")
+        try await world.pass(5)
+        let promoted = try await world.get(Kinds.rollout, "shop-1").condition("Progressing")?.text("message") ?? ""
+        #expect(promoted.contains("there is no step to promote"), "\(promoted)")
+        try await world.decide("shop-1", "Abort")
+        try await world.pass(5)
+        let rollout = try await world.get(Kinds.rollout, "shop-1")
+        #expect(rollout.condition("Stalled")?.text("reason") == "NothingToGoBackTo")
+        let message = rollout.condition("Stalled")?.text("message") ?? ""
+        #expect(message.contains("there is nothing to go back to; change the landscape or delete it"), "\(message)")
+        #expect(try await world.condition(Kinds.landscape, "shop", "Stalled") == "True NothingToGoBackTo")
+    }
+
+    @Test(arguments: [false, true]) func goingBackToARevisionThatIsGoneIsSaid(isOnItsWayBack: Bool) async throws {
+        let world = try await World()
+        try await world.firstDeployment()
+        try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "keepPrevious": "10s"])
+        try await world.pass(60)
+        let record = ObjectKey(Kinds.controllerRevision.resource, namespace: World.namespace, name: "shop-1")
+        world.plane.node.startTime = .seconds(30)
+        if isOnItsWayBack {
+            try await world.decide("shop-2", "Abort")
+            try await world.pass(5)
+        }
+        try await world.plane.client.delete(record, options: DeleteOptions())
+        try await world.pass(5)
+        if !isOnItsWayBack { try await world.decide("shop-2", "Abort") }
+        try await world.pass(60)
+        let stalled = try await world.get(Kinds.rollout, "shop-2").condition("Stalled")
+        #expect(stalled?.text("reason") == "RevisionGone")
+        #expect(
+            stalled?.text("message").contains("revision shop-1, to which it was to go back, no longer exists") == true)
+        #expect(try await world.active() == "shop-2")
+        #expect(try await world.weights().contains(100))
+    }
+
+    @Test func whatWasNeverLiveIsNotActiveAndTheStatusSaysWhy() async throws {
+        let world = try await World()
+        try await world.applyShop(command: "never-ready")
+        try await world.pass(700)
+        let landscape = try await world.get(Kinds.landscape, "shop")
+        #expect(landscape.status["revision"] == ["candidate": "shop-1"])
+        #expect(landscape.status.elements("traffic").isEmpty)
+        #expect(try await world.condition(Kinds.rollout, "shop-1", "Ready") == "False Stalled")
+        let why = "service web: 0 of 1 pods ready (the readiness probe failed: it answers 503)"
+        for message in [
+            landscape.condition("Stalled")?.text("message") ?? "", landscape.condition("Ready")?.text("message") ?? "",
+            try await world.get(Kinds.rollout, "shop-1").condition("Stalled")?.text("message") ?? "",
+        ] { #expect(message.contains(why), "\(message)") }
+    }
+
+    @Test func aHostThatIsServedAlreadyIsNamed() async throws {
+        let world = try await World()
+        world.plane.gateway.refuses = { _ in "host shop.localhost is already served by landscape blue" }
+        try await world.applyShop()
+        try await world.pass(10)
+        let landscape = try await world.get(Kinds.landscape, "shop")
+        #expect(landscape.condition("Stalled")?.text("reason") == "RouteNotAccepted")
+        #expect(landscape.condition("Ready")?.text("message").contains("already served by landscape blue") == true)
+        world.plane.gateway.refuses = { _ in nil }
+        try await world.applyShop(hosts: ["other.localhost"])
+        try await world.pass(30)
+        #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
+    }
+
+    @Test func aProtectionThatIsNotThereIsRefused() async throws {
+        let world = try await World()
+        var shop = World.shop(version: "1", command: "/usr/bin/python3", replicas: 1, rollout: nil)
+        shop["spec"]?["network"] = ["egress": "Denied"]
+        try await world.apply(shop)
+        try await world.pass(10)
+        #expect(try await world.condition(Kinds.landscape, "shop", "Stalled") == "True NotEnforced")
+        #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "False NotEnforced")
+        #expect(try await world.list(Kinds.pod).isEmpty)
+    }
+}
+
 /// What a Route does with weights people write, and with backends that are not there.
 struct RouteScenarioTests {
     @Test func weightsArePutInForceAndConfirmed() async throws {

@@ -109,8 +109,16 @@ class Platform:
             self.server.send_signal(signal.SIGTERM)
         return self.server.wait(timeout) if self.server else None
 
+    @property
+    def mark(self):
+        """The environment entry of all processes of this server: FNV-1a of its data directory, the lowest 24 bits."""
+        number = 0xCBF29CE484222325
+        for byte in os.path.realpath(self.directory).encode():
+            number = ((number ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+        return f"ESPALIER_INSTANCE={number & 0xFFFFFF:06x}\0"
+
     def processes(self):
-        """Pids of every process that belongs to this data directory, by command line or working folder: server, gateway, pods."""
+        """Pids of every process that belongs to this data directory, by command line or environment: server, gateway, pods."""
         found = {}
         for entry in os.listdir("/proc"):
             if not entry.isdigit() or int(entry) == os.getpid():
@@ -120,7 +128,7 @@ class Platform:
                 environment = open(f"/proc/{entry}/environ", "rb").read().decode(errors="replace")
             except OSError:
                 continue
-            if self.directory in command or f"ESPALIER_DATA_DIR={self.directory}\0" in environment:
+            if self.directory in command or self.mark in environment:
                 found[int(entry)] = command
         return found
 

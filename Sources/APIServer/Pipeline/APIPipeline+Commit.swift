@@ -86,11 +86,15 @@ extension APIPipeline {
         _ resource: ServedResource, _ operation: AdmissionRequest.Operation, old: Document?, new: Document,
         subresource: String?, _ options: WriteRequest, isPatch: Bool
     ) throws(APIError) -> AdmissionResult {
-        try Admission.admit(
+        var result = try Admission.admit(
             AdmissionRequest(
                 definition: resource.definition, version: resource.version.name, operation: operation, old: old, new: new,
                 subresource: subresource, fieldValidation: options.fieldValidation,
                 duplicateFields: options.duplicateFields, isPatch: isPatch))
+        if subresource == nil {
+            result.warnings += UnservedSettings.warnings(result.document, resource.definition, isNew: old == nil)
+        }
+        return result
     }
 
     /// Metadata is the same for every kind, and has no empty maps and lists: they mean what their absence means.

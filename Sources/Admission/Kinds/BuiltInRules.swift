@@ -168,7 +168,10 @@ enum BuiltInRules {
             }
             let isProcess = spec["runtimeClassName"]?.stringValue == "espalier-process"
             if !isProcess, container["image"]?.stringValue?.isEmpty ?? true {
-                context.report(.required("\(field).image"))
+                context.report(
+                    .required(
+                        "\(field).image",
+                        "or runtimeClassName: espalier-process with a command, to run a program of the node"))
             }
             for (number, mount) in (container["volumeMounts"]?.arrayValue ?? []).enumerated() {
                 guard let name = mount["name"]?.stringValue, !volumes.contains(name) else { continue }

@@ -7,8 +7,11 @@ package struct GatewayConfiguration: Sendable {
     /// Address and port for routes. Port 0 picks a free one.
     package var listen: String
     package var loops: Int
+    /// An environment entry by which the gateway is known as this server's, whatever can be seen of its files.
+    package var mark: String?
 
-    package init(executable: String, directory: String, listen: String, loops: Int = 2) {
+    package init(executable: String, directory: String, listen: String, loops: Int = 2, mark: String? = nil) {
+        self.mark = mark
         self.executable = executable
         self.directory = directory
         self.listen = listen

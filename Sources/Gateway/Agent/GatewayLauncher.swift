@@ -12,9 +12,8 @@ struct GatewayLauncher: Sendable {
             "--state", configuration.tablePath, "--address-file", configuration.addressPath, "--loops",
             String(configuration.loops),
         ]
-        let environment = [
-            "ESPALIER_DATA_DIR=\(configuration.directory)", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
-        ]
+        let environment =
+            ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"] + [configuration.mark].compactMap { $0 }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

@@ -21,6 +21,11 @@ extension ClientConnection {
         let keepsAlive = loop.requestHead.keepsAlive && !loop.isDraining && !isInputClosed
         let keepsAliveUnread = keepsAlive && loop.requestHead.framing == .none
         guard let found = loop.index.rule(for: loop.requestHead, bytes) else {
+            if !loop.hasTable {
+                return .refused(
+                    length: length, status: 503, text: "the gateway has just started and knows no routes yet\n",
+                    keepsAlive: keepsAliveUnread)
+            }
             let host = RouteIndex.hostName(loop.requestHead.authority.of(bytes)).lowercasedText()
             let path = String(loop.requestHead.path.text(bytes).prefix(200))
             return .refused(
@@ -228,7 +233,7 @@ extension ClientConnection {
             X-Content-Type-Options: nosniff\r
             Content-Length: \(text.utf8.count)\r
             Connection: \(keepsAlive ? "keep-alive" : "close")\r
-            \r\n
+            \(status == 503 && !loop.hasTable ? "Retry-After: 1\r\n" : "")\r\n
             """)
         if !(isHead ?? (loop.requestHead.knownMethod == .head)) { answer.writeString(text) }
         context?.writeAndFlush(wrapOutboundOut(answer), promise: nil)

@@ -49,6 +49,8 @@ final class ProxyLoop: @unchecked Sendable {
     private var connections: [any ProxiedConnection] = []
     private var ticking: Scheduled<Void>?
     private(set) var isDraining = false
+    /// Whether there ever was a table: before, nothing is known of any host.
+    private(set) var hasTable = false
     /// Requests answered without a backend: no route, bad request, no endpoint.
     var unrouted = 0
 
@@ -87,6 +89,7 @@ final class ProxyLoop: @unchecked Sendable {
                 draw: old[rule.name] ?? WeightedDraw(seed: random.next()))
         }
         self.index = index
+        hasTable = true
     }
 
     func backend(named name: String) -> Backend? { backendsByName[name] }

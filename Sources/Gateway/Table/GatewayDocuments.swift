@@ -46,6 +46,13 @@ package struct RouteDocument: Sendable, Equatable {
     package var status: JSON
 
     package var title: String { "\(namespace)/\(name)" }
+    /// The landscape the route is part of; empty where it is part of none.
+    package var landscape: String
+    /// How people know the route: by its landscape, where it has one.
+    package var owner: String {
+        landscape.isEmpty
+            ? "HTTPRoute \(title)" : "landscape \(landscape) of namespace \(namespace) (HTTPRoute \(title))"
+    }
 
     /// `nil` for a route that names parents and none of them is this gateway.
     package init?(_ document: Document, gateway: String = "espalier") {
@@ -53,6 +60,7 @@ package struct RouteDocument: Sendable, Equatable {
         name = document.name
         uid = document.uid
         resourceVersion = document.resourceVersion
+        landscape = document.labels["app.kubernetes.io/part-of"] ?? ""
         generation = document.generation
         created = document.creationTimestamp
         status = document.status

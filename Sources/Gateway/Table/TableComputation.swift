@@ -68,7 +68,7 @@ private struct TableComputation {
     private var backendPositions: [String: Int] = [:]
     private var rules: [RoutingTable.Rule] = []
     private var matches: [String: [RankedMatch]] = [:]
-    private var claims: [Claim: String] = [:]
+    private var claims: [Claim: RouteDocument] = [:]
     private var verdicts: [String: RouteVerdict] = [:]
 
     init(
@@ -94,15 +94,15 @@ private struct TableComputation {
         let hosts = route.hosts.isEmpty ? ["*"] : route.hosts
         let claimed = claimsOf(route, hosts)
         for claim in claimed {
-            if let owner = claims[claim], owner != route.title {
+            if let owner = claims[claim], owner.title != route.title {
                 let path = claim.path.isEmpty ? "/" : claim.path
                 verdict.refusal = RouteVerdict.Problem(
                     reason: "Conflicted",
-                    message: "host \(claim.host) with path \(path) is already served by HTTPRoute \(owner)")
+                    message: "host \(claim.host) with path \(path) is already served by \(owner.owner)")
                 return
             }
         }
-        for claim in claimed { claims[claim] = route.title }
+        for claim in claimed { claims[claim] = route }
         for (index, rule) in route.rules.enumerated() { add(rule, index, route, hosts) }
     }
 

@@ -7,7 +7,14 @@ extension LandscapePass {
     /// revisions have a backend for each, weighted as the attempt says. Routes that only the new revision has come, and
     /// those it lacks go, when it is live.
     mutating func addRoutes() {
-        guard let serving else { return }
+        guard let serving else {
+            // Its record was deleted, which is no reason to cut off what still serves.
+            for route in observed.children(of: Kinds.route.resource) {
+                result.children.append(
+                    .keep(Kinds.route.resource, route, because: "the live revision's record is gone"))
+            }
+            return
+        }
         for (name, route) in zip(routeNames(serving.routes), serving.routes) {
             var document = Kinds.route.document(
                 namespace: landscape.namespace, name: name, labels: [Label.partOf: landscape.name])

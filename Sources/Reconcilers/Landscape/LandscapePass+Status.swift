@@ -5,7 +5,7 @@ extension LandscapePass {
     mutating func status() -> JSON {
         var status: JSONObject = ["observedGeneration": .integer(landscape.document.generation)]
         var revision = JSONObject()
-        revision["active"] = serving.map { .string($0.name) }
+        revision["active"] = live.map { .string($0.name) }
         if let current, !current.isFinished, current.to != current.from { revision["candidate"] = .string(current.to) }
         if !revision.isEmpty { status["revision"] = .object(revision) }
         if let current { status["rollout"] = ["name": .string(current.name)] }
@@ -25,6 +25,9 @@ extension LandscapePass {
         status["conditions"] = conditions.json
         return .object(status)
     }
+
+    /// The revision that has the traffic; `nil` as long as the first is on its way.
+    private var live: LandscapeRevision? { serving.flatMap { wasLive($0) ? $0 : nil } }
 
     private var url: String? {
         guard let host = serving?.routes.lazy.compactMap({ $0.elements("hosts").first?.stringValue }).first else {
@@ -48,7 +51,7 @@ extension LandscapePass {
 
     /// The shares as the attempt under way says, or everything for the live revision.
     private var traffic: [JSON] {
-        guard let serving, !serving.routes.isEmpty else { return [] }
+        guard let serving = live, !serving.routes.isEmpty else { return [] }
         if let current, other != nil, !current.document.status.elements("weights").isEmpty {
             return current.document.status.elements("weights")
         }
@@ -91,13 +94,16 @@ extension LandscapePass {
         if let refusal = observed.refusals.first {
             return (false, "ChildRefused", "\(refusal.key): \(refusal.message)")
         }
-        guard let current, let serving, let target else { return (false, "NoRevision", "no revision exists yet") }
+        guard let current, let target else { return (false, "NoRevision", "no revision exists yet") }
         if !current.isFinished {
             let phase = current.phase == .new ? RolloutView.Phase.advancing : current.phase
             return (false, phase.rawValue, "rollout \(current.name): \(progressMessage(current))")
         }
+        guard let serving else {
+            return (false, "RevisionGone", "revision \(current.serving), which is live, is no longer recorded")
+        }
         if serving.name != target.name {
-            let why = current.document.condition("Ready")?["message"]?.stringValue ?? "it was rolled back"
+            let why = current.document.condition("Ready")?["message"]?.stringValue ?? "rolled back"
             return (false, current.phase.rawValue, "\(target.name) is not live: \(why)")
         }
         if let first = waiting.first { return (false, "ServicesNotReady", first) }
@@ -122,7 +128,8 @@ extension LandscapePass {
                     }
                 }
                 let available = deployment(service)?.status.integer("availableReplicas") ?? 0
-                return "service \(service.name): \(available) of \(landscape.replicas(service.name)) pods ready"
+                let why = PodView.trouble(of: service, in: landscape.namespace, observed.view)
+                return "service \(service.name): \(available) of \(landscape.replicas(service.name)) pods ready\(why)"
             }
         }
     }
@@ -135,7 +142,7 @@ extension LandscapePass {
         guard let current, let stalled = current.document.condition("Stalled"), stalled.text("status") == "True" else {
             return nil
         }
-        if current.phase == .rolledBack, target?.name == serving?.name { return nil }
+        if current.phase == .promoted || (current.phase == .rolledBack && target?.name == serving?.name) { return nil }
         return (stalled.text("reason"), stalled.text("message"))
     }
 }

@@ -144,7 +144,13 @@ extension LandscapePass {
 
     /// The Service under which others reach a service by name. Its selector follows the live revision, and flips last.
     mutating func addStableServices() {
-        guard let serving else { return }
+        guard let serving else {
+            for service in observed.children(of: Kinds.service.resource) where service.labels[Label.hash] == nil {
+                result.children.append(
+                    .keep(Kinds.service.resource, service, because: "the live revision's record is gone"))
+            }
+            return
+        }
         var done: Set<String> = []
         for service in serving.services + (other?.services ?? []) where done.insert(service.name).inserted {
             if service.ports.isEmpty { continue }

@@ -66,6 +66,12 @@ struct LandscapePass {
         return revision(current.serving == current.to ? from : current.to)
     }
 
+    /// Whether a revision has ever had the traffic. For the status alone: decisions must be right on old observations.
+    func wasLive(_ revision: LandscapeRevision) -> Bool {
+        landscape.document.status["revision"]?.text("active") == revision.name
+            || attempts.contains { $0.to == revision.name && $0.hasBeenPromoted }
+    }
+
     private mutating func decideTarget() {
         guard builder.problems.isEmpty else { return }
         if let known = revisions.last(where: { $0.digest == builder.digest }) { return target = known }
@@ -98,7 +104,8 @@ struct LandscapePass {
         spec["to"] = .string(target.name)
         if needsLadder(from: revision(from), to: target) {
             spec["strategy"] = .string(landscape.strategy)
-            if landscape.strategy == "Canary" { spec["steps"] = landscape.rollout["steps"] }
+            // Recreate has no steps; admission sees to it that those of BlueGreen set no weights.
+            if landscape.strategy != "Recreate" { spec["steps"] = landscape.rollout["steps"] }
             spec["analysis"] = landscape.rollout["analysis"]
         } else {
             spec["strategy"] = "BlueGreen"

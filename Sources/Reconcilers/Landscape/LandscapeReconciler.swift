@@ -23,6 +23,11 @@ package struct LandscapeReconciler: Reconciler {
                 Self.users(of: $0, Kinds.configMap.resource, "configMapKeyRef", $1)
             },
             .reference(Kinds.secret.resource) { Self.users(of: $0, Kinds.secret.resource, "secretKeyRef", $1) },
+            .reference(Kinds.pod.resource) { pod, _ in
+                // Of a pod that is ready there is nothing to tell.
+                guard let landscape = pod.labels[Label.partOf], !PodView(pod).isReady else { return [] }
+                return [PrimaryName(namespace: pod.namespace, name: landscape)]
+            },
             .reference(Kinds.plan.resource) { plan, view in
                 view.all(Kinds.landscape.resource).filter { landscape in
                     landscape.spec.elements("services").contains { $0["plan"]?.stringValue == plan.name }

@@ -27,6 +27,12 @@ struct RevisionBuilder {
             unsupported(
                 "NoSource", "spec.source: no repositories are read here; give each service an image or a command")
         }
+        if landscape.document.spec["network"]?["egress"]?.stringValue == "Denied" {
+            unsupported(
+                "NotEnforced",
+                "spec.network.egress: nothing here keeps services from reaching outside, so Denied is not started; take it "
+                    + "out to run without that protection")
+        }
         for service in landscape.services { add(service) }
         digest = ContentHash.digest("espalier.dev/landscape/v1", identity)
     }

@@ -1,4 +1,5 @@
-internal import ControlLoop
+internal import Client
+package import ControlLoop
 package import Documents
 package import Seams
 
@@ -17,6 +18,34 @@ package struct PodView: DocumentView {
     package var readySince: Instant? {
         guard isReady else { return nil }
         return document.condition("Ready")?["lastTransitionTime"]?.stringValue.flatMap(Instant.init(rfc3339:))
+    }
+
+    /// Why it is not ready, in one sentence; `nil` where it is, or where nothing is said but that it is on its way.
+    package var trouble: String? {
+        if isReady || isTerminating { return nil }
+        if let scheduled = document.condition("PodScheduled"), scheduled.text("status") == "False" {
+            return scheduled["message"]?.stringValue
+        }
+        let container = document.status.elements("containerStatuses").first
+        if let waiting = container?["state"]?["waiting"], waiting["message"] != nil {
+            return "\(waiting.text("reason")): \(waiting.text("message"))"
+        }
+        let message = document.condition("Ready")?["message"]?.stringValue ?? ""
+        // A kubelet names the containers in brackets and no cause.
+        if !message.isEmpty, !message.hasSuffix("]") { return message }
+        if let ended = container?["state"]?["terminated"] ?? container?["lastState"]?["terminated"] {
+            let words = ended["message"]?.stringValue.map { ": \($0)" } ?? ""
+            return "it ended with exit code \(ended.integer("exitCode") ?? 0)\(words)"
+        }
+        return nil
+    }
+
+    /// What holds up the pods of a service, as an addition to a message; empty where nothing is known.
+    package static func trouble(of service: LandscapeRevision.Service, in namespace: String, _ view: View) -> String {
+        let pods = view.list(Kinds.pod.resource, namespace).filter { pod in
+            pod.labels[Label.component] == service.name && pod.labels[Label.hash] == service.hash
+        }
+        return pods.lazy.compactMap { PodView($0).trouble }.first.map { " (\($0))" } ?? ""
     }
 
     package var created: Instant? { Instant(rfc3339: document.creationTimestamp) }

@@ -15,6 +15,10 @@ struct RolloutDecision: Sendable, Equatable {
         var confirmation: Confirmation
         /// Services that hold it up, for messages.
         var waitingFor: String
+        /// Why the gateway will not serve a route of the landscape as it stands; `nil` where it does or is about to.
+        var refusedRoute: String?
+        /// The revision it started from is recorded no more: nothing can lead back to it.
+        var isFromGone = false
         var isSuperseded: Bool
     }
 
@@ -86,33 +90,59 @@ struct RolloutDecision: Sendable, Equatable {
             message = phase == .rolledBack ? failureMessage : "a newer attempt has taken over"
             return actions
         }
-        actions += decide(rollout, now: now)
+        actions += decide(rollout, input, now: now)
         switch phase {
         case .new, .advancing, .paused: actions += climb(rollout, input, now: now)
         case .rollingBack: actions += goBack(rollout, input, now: now)
         case .promoted: message = "\(rollout.to) is live"
         case .rolledBack:
             message = failureMessage
-            stall = (
-                failureReason,
-                "\(failureMessage). Change the landscape, or set the decision Retry on rollout \(rollout.name) to try again"
-            )
+            stall = (failureReason, wayOut(rollout))
         case .superseded: message = "a newer attempt has taken over"
         }
+        explainIgnoredDecision(rollout, input)
         return actions
+    }
+
+    private func wayOut(_ rollout: RolloutView) -> String {
+        "\(failureMessage). Change the landscape, or try again: espalier rollout retry \(rollout.landscape)"
+    }
+
+    /// Says of a decision that cannot be followed why nothing comes of it.
+    private mutating func explainIgnoredDecision(_ rollout: RolloutView, _ input: Input) {
+        guard decisionGeneration < rollout.document.generation, phase != .rolledBack, phase != .rollingBack else {
+            return
+        }
+        switch rollout.decision {
+        case "Abort" where !canGoBack(rollout):
+            stall = (
+                "NothingToGoBackTo",
+                "\(message); it cannot be aborted: there is nothing to go back to; change the landscape or delete it"
+            )
+        case "Abort" where input.isFromGone: stall = ("RevisionGone", goneMessage(rollout))
+        case "Promote" where !canGoBack(rollout) && phase != .promoted:
+            message += "; there is no step to promote: a first deployment goes live by itself once it is ready"
+        default: break
+        }
+    }
+
+    private func goneMessage(_ rollout: RolloutView) -> String {
+        "revision \(rollout.from ?? ""), to which it was to go back, no longer exists: its ControllerRevision was "
+            + "deleted. Change the landscape or delete it"
     }
 
     private var isTerminal: Bool { [.promoted, .rolledBack, .superseded].contains(phase) }
 
     /// Acts once on decisions that mean something once.
-    private mutating func decide(_ rollout: RolloutView, now: Instant) -> [Action] {
+    private mutating func decide(_ rollout: RolloutView, _ input: Input, now: Instant) -> [Action] {
         let generation = rollout.document.generation
         guard decisionGeneration < generation else { return [] }
         switch rollout.decision {
-        case "Abort" where [.new, .advancing, .paused, .promoted].contains(phase) && canGoBack(rollout):
+        case "Abort"
+        where [.new, .advancing, .paused, .promoted].contains(phase) && canGoBack(rollout) && !input.isFromGone:
             decisionGeneration = generation
             failureReason = "Aborted"
-            failureMessage = "\(rollout.to) was aborted by decision"
+            failureMessage = "aborted by decision"
             phase = .rollingBack
             stepStarted = now
             paused = nil
@@ -134,7 +164,7 @@ struct RolloutDecision: Sendable, Equatable {
 
     private mutating func climb(_ rollout: RolloutView, _ input: Input, now: Instant) -> [Action] {
         var actions: [Action] = []
-        let ladder = rollout.strategy == "Canary" && canGoBack(rollout) ? rollout.steps : []
+        let ladder = rollout.strategy != "Recreate" && canGoBack(rollout) ? rollout.steps : []
         if rollout.decision == "Pause" {
             if paused == nil {
                 paused = now
@@ -142,7 +172,7 @@ struct RolloutDecision: Sendable, Equatable {
             }
             phase = .paused
             weight = safe(weight, input, rollout)
-            message = "held by the decision Pause at \(weight) percent; set Continue to go on"
+            message = "held at \(weight) percent; to go on: espalier rollout resume \(rollout.landscape)"
             return actions
         }
         if let since = paused {
@@ -164,12 +194,23 @@ struct RolloutDecision: Sendable, Equatable {
                 actions += reached
                 guard case .weightConfirmed = reached.last else { return actions }
                 next(now)
-            case .pause(let duration):
-                guard wait(duration, "pause", rollout, input, &actions, now: now) else { return actions }
-            case .analysis:
-                guard wait(nil, "analysis", rollout, input, &actions, now: now) else { return actions }
+            case .pause, .analysis:
+                // A ladder that begins with a wait begins it when there is something to look at.
+                if step == 0, rollout.phase != .paused {
+                    let reached = reach(0, rollout, input, now: now, isLast: false)
+                    guard case .weightConfirmed = reached.last else { return actions + reached }
+                    stepStarted = now
+                }
+                guard stand(in: ladder[step], rollout, input, &actions, now: now) else { return actions }
             }
         }
+    }
+
+    private mutating func stand(
+        in rung: RolloutView.Step, _ rollout: RolloutView, _ input: Input, _ actions: inout [Action], now: Instant
+    ) -> Bool {
+        if case .pause(let duration) = rung { return wait(duration, "pause", rollout, input, &actions, now: now) }
+        return wait(nil, "analysis", rollout, input, &actions, now: now)
     }
 
     private mutating func next(_ now: Instant) {
@@ -196,14 +237,16 @@ struct RolloutDecision: Sendable, Equatable {
             }
             return [.weightConfirmed(wanted)]
         }
-        let cause = input.to == .full ? "the gateway to confirm \(weight) percent" : input.waitingFor
+        let confirmation = input.refusedRoute ?? "the gateway to confirm \(weight) percent"
+        let cause = input.to == .full ? confirmation : input.waitingFor
         message = "waiting for \(cause)"
+        if input.to == .full, input.refusedRoute != nil { stall = ("RouteNotAccepted", message) }
         let due = (stepStarted ?? now) + rollout.progressDeadline
         if now < due {
             wake(due)
             return []
         }
-        let text = "\(rollout.to) did not make progress in time: still waiting for \(cause)"
+        let text = "no progress in time: still waiting for \(cause)"
         if rollout.rollsBackOnFailure, !isAlone {
             failureReason = "ProgressDeadlineExceeded"
             failureMessage = text
@@ -248,12 +291,12 @@ struct RolloutDecision: Sendable, Equatable {
         if kind == "analysis" {
             stall = (
                 "NoAnalysis",
-                "step \(step) is an analysis, and nothing here measures; no verdict is no success. Look for yourself, then "
-                    + "set the decision Promote (with decisionStep \(step)) or Abort on rollout \(rollout.name)"
+                "step \(step + 1) of \(rollout.steps.count) is an analysis, and nothing here measures; no verdict is no "
+                    + "success. Look for yourself, then: espalier rollout promote \(rollout.landscape), or abort"
             )
             message = "waiting for a verdict at \(weight) percent"
         } else {
-            message = "pausing at \(weight) percent until somebody promotes"
+            message = "pausing at \(weight) percent; to go on: espalier rollout promote \(rollout.landscape)"
         }
         return false
     }
@@ -276,6 +319,11 @@ struct RolloutDecision: Sendable, Equatable {
     private mutating func goBack(_ rollout: RolloutView, _ input: Input, now: Instant) -> [Action] {
         phase = .rollingBack
         let old = rollout.from ?? ""
+        if input.isFromGone {
+            message = goneMessage(rollout)
+            stall = ("RevisionGone", message)
+            return []
+        }
         guard let from = input.from, from != .none else {
             message = "waiting for \(old) to be up again before it gets the traffic back"
             return []
@@ -296,10 +344,7 @@ struct RolloutDecision: Sendable, Equatable {
         phase = .rolledBack
         finished = now
         message = failureMessage
-        stall = (
-            failureReason,
-            "\(failureMessage). Change the landscape, or set the decision Retry on rollout \(rollout.name) to try again"
-        )
+        stall = (failureReason, wayOut(rollout))
         return [.rolledBack]
     }
 

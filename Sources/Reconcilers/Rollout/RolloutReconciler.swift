@@ -12,14 +12,22 @@ package struct RolloutReconciler: Reconciler {
     package var owner: FieldOwner { FieldOwner(loop: "rollout") }
 
     package var interests: [Interest] {
-        [Kinds.route, Kinds.deployment, Kinds.controllerRevision, Kinds.rollout].map { kind in
-            .reference(kind.resource) { document, view in
-                guard let landscape = document.labels[Label.partOf] else { return [] }
-                let attempts = Self.attempts(landscape, document.namespace, view)
-                return attempts.filter { !$0.isFinished || $0.attempt == attempts.last?.attempt }
-                    .map { PrimaryName($0.document) }
-            }
+        let others = [Kinds.route, Kinds.deployment, Kinds.controllerRevision, Kinds.rollout].map { kind in
+            Interest.reference(kind.resource, Self.concerned)
         }
+        // Of a pod that is ready there is nothing to tell.
+        let pods = Interest.reference(Kinds.pod.resource) { pod, view in
+            PodView(pod).isReady ? [] : Self.concerned(by: pod, view)
+        }
+        return others + [pods]
+    }
+
+    /// The attempts that are not history, of the landscape a document is part of.
+    private static func concerned(by document: Document, _ view: View) -> [PrimaryName] {
+        guard let landscape = document.labels[Label.partOf] else { return [] }
+        let attempts = attempts(landscape, document.namespace, view)
+        return attempts.filter { !$0.isFinished || $0.attempt == attempts.last?.attempt }
+            .map { PrimaryName($0.document) }
     }
 
     /// The attempts of a landscape, oldest first.
@@ -58,6 +66,7 @@ package struct RolloutReconciler: Reconciler {
             "weight": .integer(Int64(confirmed)), "observedDecision": .string(rollout.decision),
             "decisionGeneration": .integer(decision.decisionGeneration),
         ]
+        status["place"] = place(decision, rollout).map(JSON.string)
         status["stepStarted"] = decision.stepStarted.map { .string($0.rfc3339Micro) }
         status["started"] = decision.started.map { .string($0.rfc3339Micro) }
         status["paused"] = decision.paused.map { .string($0.rfc3339Micro) }
@@ -76,7 +85,8 @@ package struct RolloutReconciler: Reconciler {
         status["weights"] = .array(weights)
         var conditions = Conditions(previous: before["conditions"], generation: rollout.document.generation, now: now)
         let goesBack = decision.phase == .rollingBack || decision.phase == .rolledBack
-        let reason = goesBack ? decision.failureReason : decision.phase.rawValue
+        let isStuck = decision.stall != nil && decision.phase != .promoted
+        let reason = goesBack ? decision.failureReason : isStuck ? "Stalled" : decision.phase.rawValue
         let message = goesBack ? decision.failureMessage : decision.message
         conditions.set("Ready", decision.phase == .promoted ? .yes : .no, reason, message)
         let isOver = [.promoted, .rolledBack, .superseded].contains(decision.phase)
@@ -88,6 +98,12 @@ package struct RolloutReconciler: Reconciler {
         }
         status["conditions"] = conditions.json
         return .object(status)
+    }
+
+    /// The step it stands on and how many there are, as people count: `2/4`.
+    private func place(_ decision: RolloutDecision, _ rollout: RolloutView) -> String? {
+        let count = rollout.steps.count
+        return count == 0 ? nil : "\(min(decision.step + 1, count))/\(count)"
     }
 
     private func events(
@@ -103,7 +119,7 @@ package struct RolloutReconciler: Reconciler {
                     "WeightConfirmed", "\(rollout.to) has \(percent) percent of the traffic",
                     occurrence: "\(occurrence) \(percent)")
             case .paused:
-                EventDraft("Held", "the decision Pause holds it", occurrence: "\(rollout.document.generation)")
+                EventDraft("Held", "somebody holds it", occurrence: "\(rollout.document.generation)")
             case .promoted: EventDraft("Promoted", "\(rollout.to) is live", occurrence: occurrence)
             case .failed(let reason, let message):
                 EventDraft(reason, message, occurrence: occurrence, isWarning: true)

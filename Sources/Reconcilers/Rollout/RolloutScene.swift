@@ -25,7 +25,8 @@ struct RolloutScene {
         return RolloutDecision.Input(
             to: to.map { capacity($0, besides: from) } ?? .none,
             from: rollout.from.map { _ in from.map { capacity($0, besides: to) } ?? .none },
-            confirmation: confirmation, waitingFor: waitingFor,
+            confirmation: confirmation, waitingFor: waitingFor, refusedRoute: refusedRoute,
+            isFromGone: rollout.from != nil && from == nil,
             isSuperseded: (attempts.last?.attempt ?? 0) > rollout.attempt)
     }
 
@@ -53,19 +54,43 @@ struct RolloutScene {
             guard let deployment = deployment(service) else { return "service \(service.name) to be started" }
             if Capacity.of(deployment) == .full { return nil }
             let available = deployment.status.integer("availableReplicas") ?? 0
-            return "service \(service.name): \(available) of \(deployment.spec.integer("replicas") ?? 1) pods ready"
+            let wanted = deployment.spec.integer("replicas") ?? 1
+            let why = PodView.trouble(of: service, in: rollout.document.namespace, view)
+            return "service \(service.name): \(available) of \(wanted) pods ready\(why)"
         }
         return behind.joined(separator: "; ")
+    }
+
+    private var routes: [RouteView] {
+        view.list(Kinds.route.resource, rollout.document.namespace).filter {
+            $0.controller?.kind == Kinds.landscape.kind && $0.controller?.name == rollout.landscape
+        }.map(RouteView.init)
+    }
+
+    private var refusedRoute: String? {
+        routes.first(where: isRefused).map { route in
+            let why = route.document.condition("Accepted")?.text("message") ?? ""
+            return "route \(route.document.name) to be served: \(why)"
+        }
+    }
+
+    /// Whether the gateway serves nothing for the route as it stands.
+    private func isRefused(_ route: RouteView) -> Bool {
+        guard let accepted = route.document.condition("Accepted"), accepted.text("status") == "False" else {
+            return false
+        }
+        return accepted["observedGeneration"]?.integerValue == route.document.generation
     }
 
     /// What the routes of the landscape say, once the gateway has confirmed every one of them as it stands.
     private var confirmation: RolloutDecision.Confirmation {
         guard let to else { return .moving }
-        let routes = view.list(Kinds.route.resource, rollout.document.namespace).filter {
-            $0.controller?.kind == Kinds.landscape.kind && $0.controller?.name == rollout.landscape
-        }.map(RouteView.init)
+        let routes = routes
         let expected = rollout.serving == rollout.to ? to.routes.count : from?.routes.count ?? 0
-        guard routes.count == expected, routes.allSatisfy(\.isConfirmed) else { return .moving }
+        // A route of the old revision that is not served carries no traffic that would have to be moved.
+        let isAlone = rollout.from == nil || rollout.from == rollout.to
+        let isSettled = routes.allSatisfy { $0.isConfirmed || (!isAlone && isRefused($0)) }
+        guard routes.count == expected, isSettled else { return .moving }
         var found: Int?
         for backends in routes.flatMap({ route in route.rules.map(route.backends) }) {
             guard let service = backends.first?.service else { continue }

@@ -66,6 +66,9 @@ package struct RolloutView: DocumentView {
         }
     }
 
+    /// Whether its new revision has, or had, all the traffic: also while going back from it.
+    package var hasBeenPromoted: Bool { phase == .promoted || (phase == .rollingBack && finished != nil) }
+
     /// Percent of the traffic the new revision is meant to have now.
     package var weight: Int {
         if from == nil || from == to { return 100 }

@@ -39,13 +39,23 @@ struct ControlPlane {
         let random = SystemRandomSource()
         let files = LinuxFileSystem()
         let directory = settings.dataDirectory
-        // Every process we start carries this, so that what is ours can be told from what is not.
-        setenv("ESPALIER_DATA_DIR", directory, 1)
-
         let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
         let store = try await open(directory, files, clock, keys)
         let network = await NodeNetwork.probe(
             dataDirectory: directory, spawner: SystemProcessSpawner(), allowsBridge: settings.givesPodsNetworks)
+        do {
+            return try await start(settings, store: store, network: network, clock, random, logger: logger)
+        } catch {
+            await network.undo(spawner: SystemProcessSpawner())
+            throw error
+        }
+    }
+
+    private static func start(
+        _ settings: Settings, store: Keyspace, network: NodeNetwork, _ clock: SystemClock, _ random: SystemRandomSource,
+        logger: Logger
+    ) async throws -> ControlPlane {
+        let directory = settings.dataDirectory
         var configuration = APIConfiguration()
         configuration.serviceRange = network.serviceRange
         configuration.serverAddress = "\(settings.host):\(settings.port)"
@@ -66,7 +76,8 @@ struct ControlPlane {
 
         let gateway = GatewayAgent(
             configuration: GatewayConfiguration(
-                executable: try ownExecutable(), directory: directory, listen: settings.gatewayListen),
+                executable: try ownExecutable(), directory: directory, listen: settings.gatewayListen,
+                mark: NodeNetwork.mark(network.instance)),
             client: client, clock: clock, logger: logger)
         let address = try await gateway.launch()
         logger.info("The gateway serves", metadata: ["address": "\(address)"])

@@ -17,7 +17,7 @@ struct PodLogAdapter: PodLogSource {
         wanted.tailLines = request.tailLines
         wanted.since = request.sinceSeconds.map { SystemClock().now() + .seconds(-$0) }
         wanted.limitBytes = request.limitBytes
-        return Stream(log: try node.openLog(wanted))
+        return Stream(log: try await node.openLog(wanted))
     }
 
     private struct Stream: PodLogStream {
