@@ -72,7 +72,7 @@ import Testing
         func warning(_ uid: String, _ message: String) -> Document {
             Document([
                 "kind": "Event", "type": "Warning", "reason": "Unhealthy", "message": .string(message),
-                "lastTimestamp": .string((now - .seconds(5)).rfc3339),
+                "lastTimestamp": .string((now + .seconds(-5)).rfc3339),
                 "involvedObject": ["kind": "Pod", "name": "p", "uid": .string(uid)],
             ])
         }

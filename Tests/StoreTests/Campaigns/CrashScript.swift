@@ -40,7 +40,7 @@ struct CrashScript {
 
     private func open(_ disk: CrashingDisk) throws -> Keyspace {
         try Keyspace.simulated(on: disk, keys: keys) { configuration in
-            configuration.segmentsPerState = 2
+            configuration.segmentsPerTable = 2
             configuration.historyRevisions = 12
             configuration.journal.segmentBytes = 4096
             configuration.journal.growthBytes = 1024
