@@ -255,10 +255,12 @@ private final class Watcher {
         return { bell.hasRung.withLock { $0 = true } }
     }
 
-    /// The connection is gone.
+    /// The connection is gone. What comes next is what follows `seen`, also where a power cut has replaced it.
     func lose() {
         watch = nil
         bell = nil
+        revision = Int(seen) + 1
+        index = 0
     }
 
     func skip(to seen: UInt64) {
