@@ -16,6 +16,9 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from espalier_platform import ROOT  # noqa: E402
 
+# Whoever stops a script by a signal stops its servers too.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
 CACHE = os.environ.get("ESPALIER_CACHE", os.path.expanduser("~/.cache/espalier"))
 ANYTHING = 2**64 - 1
 DONE, CONFLICT, COMPACTED, FUTURE, REFUSED, EVENTS = range(6)
