@@ -15,10 +15,23 @@ package struct SHA256 {
     }
 
     package mutating func update<Data: Sequence<UInt8>>(data: Data) {
-        for byte in data { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        let bytes = Array(data)
+        bytes.withUnsafeBytes { update(bufferPointer: $0) }
     }
 
-    package mutating func update(bufferPointer: UnsafeRawBufferPointer) { update(data: bufferPointer) }
+    package mutating func update(bufferPointer bytes: UnsafeRawBufferPointer) {
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            mix(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset += 8
+        }
+        while offset < bytes.count {
+            mix(UInt64(bytes[offset]))
+            offset += 1
+        }
+    }
+
+    private mutating func mix(_ word: UInt64) { state = (state ^ word) &* 0x9E37_79B9_7F4A_7C15 ^ state >> 31 }
 
     package func finalize() -> Digest {
         var (bytes, mixed) = ([UInt8](), state)

@@ -6,8 +6,8 @@ import Testing
 /// middle of it, so that a crash point costs a recovery and not the script again. `hack/crash --full` runs this with
 /// 2,000 transactions and 100,000 recoveries.
 struct CrashCloneTests {
-    private static let transactions = CampaignScale.number("CRASH_TRANSACTIONS", small: 150)
-    private static let recoveries = CampaignScale.number("CRASH_RECOVERIES", small: 1500)
+    private static let transactions = CampaignScale.number("CRASH_TRANSACTIONS", small: 60)
+    private static let recoveries = CampaignScale.number("CRASH_RECOVERIES", small: 500)
 
     @Test func everyOperationOfAScriptIsACrashPointManyTimes() throws {
         let seed = CampaignScale.seed("crash clones")

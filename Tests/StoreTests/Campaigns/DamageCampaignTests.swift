@@ -9,7 +9,7 @@ import Testing
 /// as durable and nothing may pass for a torn tail. `hack/crash --damage --full` leaves nothing out.
 struct DamageCampaignTests {
     private static let isFull = CampaignScale.text("DAMAGE_FULL") != nil
-    private static let largeBytes = CampaignScale.number("DAMAGE_BYTES", small: 64 * 1024)
+    private static let largeBytes = CampaignScale.number("DAMAGE_BYTES", small: 24 * 1024)
 
     /// A closed store, what is in it, and the counts of what its damaged copies did.
     private struct Subject {

@@ -4,7 +4,7 @@ import Testing
 /// Clients, faults and checkers: the store's answers have an order, and the checkers would notice if they had none.
 /// `hack/linearizability` runs this at full size.
 struct LinearizabilityTests {
-    private static let operations = CampaignScale.number("LINEARIZABILITY_OPERATIONS", small: 20_000)
+    private static let operations = CampaignScale.number("LINEARIZABILITY_OPERATIONS", small: 8000)
 
     @Test func theAnswersOfSixteenClientsHaveOneOrder() throws {
         let seed = CampaignScale.seed("linearizability")
@@ -37,8 +37,11 @@ struct LinearizabilityTests {
     func aPlantedBugIsFound(_ bug: PlantedBug) throws {
         let seed = CampaignScale.seed("\(bug)")
         var campaign = try ClientCampaign(seed: seed, keyCount: 64, faultRarity: 200, bug: bug)
-        try campaign.run(operations: 5000)
-        let violations = campaign.violations + HistoryChecker.violations(campaign.history)
+        var violations: [String] = []
+        for operations in stride(from: 2000, through: 20_000, by: 2000) where violations.isEmpty {
+            try campaign.run(operations: operations)
+            violations = campaign.violations + HistoryChecker.violations(campaign.history)
+        }
         #expect(!violations.isEmpty, "\(bug) was not found; SEED=\(seed)")
         print("\(bug): \(violations.count) violations, such as: \(violations.first ?? "none")")
     }
@@ -85,7 +88,7 @@ struct LinearizabilityTests {
 
 /// Watching at volume, and what must be noticed. `hack/watch` runs this at full size.
 struct WatchCampaignTests {
-    private static let deliveries = CampaignScale.number("WATCH_DELIVERIES", small: 200_000)
+    private static let deliveries = CampaignScale.number("WATCH_DELIVERIES", small: 100_000)
 
     @Test func twoHundredWatchersAreToldEverythingOnce() throws {
         let seed = CampaignScale.seed("watch")
