@@ -4,8 +4,8 @@ import Seams
 @testable import Journal
 @testable import Store
 
-/// A segment of the log, as recovery meets it. Once as it is, when nearly every input ends at the first checksum; and once
-/// with the checksums set right and the chain mended, so that the fuzzer reaches what stands behind them.
+/// A segment of the log, as recovery meets it. Once as it is, when nearly every input ends at the first checksum; and
+/// once with the checksums set right and the chain mended, so that the fuzzer reaches what stands behind them.
 func fuzzRecord(_ input: [UInt8]) {
     recover(input)
     recover(mended(input))

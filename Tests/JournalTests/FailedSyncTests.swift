@@ -3,8 +3,8 @@ import Seams
 import Simulation
 import Testing
 
-/// A failed sync marks pages clean that the disk does not have. A process that starts again on the same kernel reads them
-/// as if nothing were wrong; a power cut later shows what the disk really has.
+/// A failed sync marks pages clean that the disk does not have. A process that starts again on the same kernel reads
+/// them as if nothing were wrong; a power cut later shows what the disk really has.
 struct FailedSyncTests {
     private func recover(_ disk: CrashingDisk) throws -> (writer: LogWriter, revisions: [UInt64]) {
         try disk.createDirectory("log", permissions: 0o700)

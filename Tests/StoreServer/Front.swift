@@ -36,7 +36,8 @@ final class Front: @unchecked Sendable {
         let revision: Revision
         let connection: Connection
         let id: UInt32
-        /// The revision in the way of a write that did not happen: that, too, must be durable before anyone hears of it.
+        /// The revision in the way of a write that did not happen: that, too, must be durable before anyone hears of
+        /// it.
         let conflict: UInt64?
     }
 

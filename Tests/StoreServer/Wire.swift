@@ -15,7 +15,8 @@ import Store
 ///     answer    status u8, id u32, then
 ///       0 done      of put and delete: revision u64
 ///                   of get: revision of the read u64, entries u32 (0 or 1), entries
-///                   of list: revision u64, entries u32, entries; an entry: revision u64, key, value (u32 length, bytes)
+///                   of list: revision u64, entries u32, entries; an entry: revision u64, key, value (u32 length,
+/// bytes)
 ///                   of compact: nothing; of status: sequenced, durable, compacted u64, keys u64
 ///       1 conflict  the revision the key has, u64; 0: it does not exist
 ///       2 compacted, 3 future: nothing

@@ -1,6 +1,6 @@
 // Stands for swift-crypto where the decoders of the log are fuzzed, so that no dependency has to be
-// built with the fuzzer. What it computes is no cryptography: the checksums and seals are not what is under test, the code
-// behind them is, and a cheap checksum lets the fuzzer run faster. Only what Journal and Store call.
+// built with the fuzzer. What it computes is no cryptography: the checksums and seals are not what is under test, the
+// code behind them is, and a cheap checksum lets the fuzzer run faster. Only what Journal and Store call.
 
 /// Thirty-two bytes that depend on all that was hashed.
 package struct SHA256 {

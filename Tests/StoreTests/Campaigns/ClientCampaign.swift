@@ -2,8 +2,8 @@ import Seams
 import Simulation
 import Store
 
-/// Clients that write, read and list at the same time, in one thread under a seed, while the disk fails, power is cut and
-/// processes die. Makes a history for the checkers.
+/// Clients that write, read and list at the same time, in one thread under a seed, while the disk fails, power is cut
+/// and processes die. Makes a history for the checkers.
 struct ClientCampaign {
     /// Counts what the run hit; a run that hit nothing is void.
     struct Report {

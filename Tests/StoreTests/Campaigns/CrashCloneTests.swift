@@ -23,8 +23,8 @@ struct CrashCloneTests {
         #expect(report.problems.prefix(5).isEmpty, "SEED=\(seed)")
         print(
             """
-            crash clones: \(script.acknowledgedInAll) acknowledged transactions, \(points.count) operations of the disk, \
-            each a crash point (\(report.kinds(points))); \(report.recoveries) recoveries, \(report.kills) of them \
+            crash clones: \(script.acknowledgedInAll) acknowledged transactions, \(points.count) operations of the \
+            disk, each a crash point (\(report.kinds(points))); \(report.recoveries) recoveries, \(report.kills) of them \
             after a kill, \(report.nested) crashes during recovery again, up to \(report.deepest) deep; \
             \(report.inWrites) crash points had writes under way, of which \(report.kept) recoveries kept some; \
             \(report.continued) transactions written on afterwards; \(report.problems.count) problems

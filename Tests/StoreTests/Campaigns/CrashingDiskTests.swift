@@ -2,8 +2,8 @@ import Seams
 import Simulation
 import Testing
 
-/// The simulated disk does to a program what power cuts do, and never what they cannot do; without this, campaigns on it
-/// would show nothing.
+/// The simulated disk does to a program what power cuts do, and never what they cannot do; without this, campaigns on
+/// it would show nothing.
 struct CrashingDiskTests {
     /// What the crashes of many seeds left of two files of eight sectors, one synced before and both written over.
     private func outcomes(_ seeds: ClosedRange<UInt64>) throws -> [(synced: [UInt8], names: Set<String>, file: [UInt8])]

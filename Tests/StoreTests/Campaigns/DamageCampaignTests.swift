@@ -4,9 +4,9 @@ import Simulation
 import Store
 import Testing
 
-/// Every bit of a small store, every byte of a larger one, blocks swapped and duplicated: what is read afterwards is what
-/// was written, all of it, or an error that names a file. Both stores were closed cleanly, so that everything was recorded
-/// as durable and nothing may pass for a torn tail. `hack/crash --damage --full` leaves nothing out.
+/// Every bit of a small store, every byte of a larger one, blocks swapped and duplicated: what is read afterwards is
+/// what was written, all of it, or an error that names a file. Both stores were closed cleanly, so that everything was
+/// recorded as durable and nothing may pass for a torn tail. `hack/crash --damage --full` leaves nothing out.
 struct DamageCampaignTests {
     private static let isFull = CampaignScale.text("DAMAGE_FULL") != nil
     private static let largeBytes = CampaignScale.number("DAMAGE_BYTES", small: 24 * 1024)

@@ -46,8 +46,8 @@ enum WatchFilter: Hashable {
     }
 }
 
-/// How numbers stand for keys and values: key 17 in groups of 8 is `k17` in namespace `g2`, a value's number is in front
-/// of its padding. Some are sealed.
+/// How numbers stand for keys and values: key 17 in groups of 8 is `k17` in namespace `g2`, a value's number is in
+/// front of its padding. Some are sealed.
 struct KeyNumbers: Sendable {
     let groupSize: Int
 

@@ -5,8 +5,8 @@ import Store
 import Synchronization
 import Testing
 
-/// Writers, readers, watchers and compaction on real threads and a real disk, at the same time: what `hack/sanitize` looks
-/// at for races. Every write is seen once, in order, by every watcher.
+/// Writers, readers, watchers and compaction on real threads and a real disk, at the same time: what `hack/sanitize`
+/// looks at for races. Every write is seen once, in order, by every watcher.
 struct ThreadCampaignTests {
     private static let writes = CampaignScale.number("THREAD_WRITES", small: 200)
     private static let writers = 8

@@ -1,6 +1,6 @@
 /// The black box: whether the values alone, without any revision, have an order that a register for each key could have
-/// shown (Wing and Gong's search, with Lowe's memory of the states it has seen). It catches a store whose revisions agree
-/// with each other and lie.
+/// shown (Wing and Gong's search, with Lowe's memory of the states it has seen). It catches a store whose revisions
+/// agree with each other and lie.
 struct ValueChecker {
     /// One operation on one key. A read of nothing and a delete have no value.
     private struct Step {
@@ -10,7 +10,8 @@ struct ValueChecker {
         var value: UInt64?
     }
 
-    /// How far a search is: all steps below `low`, those of `mask` behind it, and those of `open`, which have no answer.
+    /// How far a search is: all steps below `low`, those of `mask` behind it, and those of `open`, which have no
+    /// answer.
     private struct Place: Hashable {
         var low = 0
         var mask: UInt64 = 0
