@@ -75,7 +75,9 @@ import Testing
         func conflict(_ managers: String...) -> APIError {
             var error = APIError.conflict(LandscapeProgress.resource, "shop", "Apply failed")
             error.causes = managers.map {
-                .init(reason: "FieldManagerConflict", message: "conflict with \"\($0)\" using espalier.dev/v1alpha1", field: ".spec")
+                .init(
+                    reason: "FieldManagerConflict", message: "conflict with \"\($0)\" using espalier.dev/v1alpha1",
+                    field: ".spec")
             }
             return error
         }

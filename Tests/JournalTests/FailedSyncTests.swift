@@ -8,6 +8,7 @@ import Testing
 struct FailedSyncTests {
     private func recover(_ disk: CrashingDisk) throws -> (writer: LogWriter, revisions: [UInt64]) {
         try disk.createDirectory("log", permissions: 0o700)
+        try disk.syncDirectory(".")
         var revisions: [UInt64] = []
         let recovered = try LogRecovery.recover(
             directory: "log", fileSystem: disk, configuration: JournalConfiguration(),

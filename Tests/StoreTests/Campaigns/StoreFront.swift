@@ -139,7 +139,9 @@ final class KeyspaceFront: StoreFront {
     }
 
     /// What a snapshot shows to a read.
-    func seen(_ request: ClientHistory.Operation.Request, in snapshot: Snapshot) throws(StoreError) -> [ClientHistory.Seen] {
+    func seen(_ request: ClientHistory.Operation.Request, in snapshot: Snapshot) throws(StoreError) -> [ClientHistory
+        .Seen]
+    {
         var entries: [Entry] = []
         switch request {
         case .put(let number, _), .delete(let number), .get(let number):
