@@ -137,7 +137,10 @@ final class PodRunner: Sendable {
         else { return send(.startFailed(message: "the container's materials were not prepared")) }
         do {
             let request = try request(attempt, materials)
-            switch try await context.launcher(specification.uid).launch(request) {
+            let launcher = context.launcher(specification.uid)
+            // Not cancelled with us: a stop that comes now would pass by a shim that has not taken its folder yet.
+            let launching = Task { try await launcher.launch(request) }
+            switch try await launching.value {
             case .started, .refused: await watch(attempt, isNew: true)
             case .failed(let message): send(.startFailed(message: message))
             }
