@@ -24,8 +24,8 @@ struct CrashCloneTests {
         print(
             """
             crash clones: \(script.acknowledgedInAll) acknowledged transactions, \(points.count) operations of the \
-            disk, each a crash point (\(report.kinds(points))); \(report.recoveries) recoveries, \(report.kills) of them \
-            after a kill, \(report.nested) crashes during recovery again, up to \(report.deepest) deep; \
+            disk, each a crash point (\(report.kinds(points))); \(report.recoveries) recoveries, \(report.kills) \
+            of them after a kill, \(report.nested) crashes during recovery again, up to \(report.deepest) deep; \
             \(report.inWrites) crash points had writes under way, of which \(report.kept) recoveries kept some; \
             \(report.continued) transactions written on afterwards; \(report.problems.count) problems
             """)

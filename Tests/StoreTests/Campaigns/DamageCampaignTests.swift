@@ -103,16 +103,15 @@ struct DamageCampaignTests {
         subject.report("bytes of \(Self.largeBytes)")
     }
 
-    /// A disk that answers with another block than it was asked for, or wrote one to the wrong place.
+    /// A disk that answers with another block than it was asked for, or wrote one to the wrong place. Not in the
+    /// segment that is written last: a block there can hold the last record and the note that it was durable, and
+    /// nothing else tells of them (`Sources/Journal/index.md`).
     @Test func blocksSwappedAndDuplicated() throws {
         var subject = try Subject(bytes: 24 * 1024, segmentBytes: 8192)
         let newest = subject.files.last { $0.path.hasSuffix(".log") }?.path
-        for (path, bytes) in subject.files {
+        for (path, bytes) in subject.files where path != newest {
             for block in [512, 4096] {
                 let count = bytes.count / block
-                // The block with the end of the log holds the last record and the note that it was durable: nothing is left
-                // to tell of them when both are overwritten (`Sources/Journal/index.md`).
-                let end = path == newest ? (bytes.lastIndex { $0 != 0 } ?? 0) / block : -1
                 for first in 0..<count {
                     for second in stride(from: first + 1, to: count, by: Self.isFull ? 1 : 5) {
                         let (a, b) = (
@@ -123,7 +122,6 @@ struct DamageCampaignTests {
                             $0.replaceSubrange(first * block..<(first + 1) * block, with: b)
                             $0.replaceSubrange(second * block..<(second + 1) * block, with: a)
                         }
-                        if second == end { continue }
                         subject.damage(path, "block \(first) at \(second) too") {
                             $0.replaceSubrange(second * block..<(second + 1) * block, with: a)
                         }
