@@ -1,4 +1,8 @@
 // swift-tools-version: 6.2
+
+// The list of targets is a table, one module a line:
+// swift-format-ignore-file
+
 import PackageDescription
 
 // One target per module of the architecture, in the order data passes through them. A target imports only targets

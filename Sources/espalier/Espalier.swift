@@ -9,10 +9,12 @@ internal import Glibc
 struct Espalier: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "espalier",
-        abstract: "A self-hosted cloud platform in one binary: declare a Landscape, and it runs, is reachable, and rolls out.",
+        abstract:
+            "A self-hosted cloud platform in one binary: declare a Landscape, and it runs, is reachable, and rolls out.",
         version: "espalier \(VersionCommand.current)",
         subcommands: [
-            ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self, LogsCommand.self,
+            ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self,
+            LogsCommand.self,
             RolloutCommand.self, StatusCommand.self, ServeCommand.self, GatewayCommand.self, VersionCommand.self,
         ])
 
@@ -37,7 +39,8 @@ struct Espalier: AsyncParsableCommand {
         case let refused as APIError:
             Terminal.complain("error: \(refused.message)")
             if [.serviceUnavailable, .unauthorized].contains(refused.reason) {
-                Terminal.complain("hint: --data-dir, --kubeconfig or $KUBECONFIG say which server is asked, and as whom")
+                Terminal.complain(
+                    "hint: --data-dir, --kubeconfig or $KUBECONFIG say which server is asked, and as whom")
             }
         case let damaged as YAMLError: Terminal.complain("\(damaged)")
         case is Files.Failure: Terminal.complain("error: \(error)")

@@ -53,7 +53,10 @@ import Testing
                 "phase": "Running",
                 "containerStatuses": [
                     ["name": "a", "ready": true, "restartCount": 0, "state": ["running": [:]]],
-                    ["name": "b", "ready": false, "restartCount": 3, "state": ["waiting": ["reason": "CrashLoopBackOff"]]],
+                    [
+                        "name": "b", "ready": false, "restartCount": 3,
+                        "state": ["waiting": ["reason": "CrashLoopBackOff"]],
+                    ],
                 ],
             ],
         ])

@@ -12,7 +12,8 @@ import Testing
         #expect(try api.get(TestAPI.configMaps, "a").isBeingDeleted)
         try api.patch(TestAPI.configMaps, "a", ["metadata": ["finalizers": ["example.com/two"]]])
         let added = api.refusal {
-            try api.patch(TestAPI.configMaps, "a", ["metadata": ["finalizers": ["example.com/two", "example.com/three"]]])
+            try api.patch(
+                TestAPI.configMaps, "a", ["metadata": ["finalizers": ["example.com/two", "example.com/three"]]])
         }
         #expect(added?.message.contains("no new finalizers can be added") == true)
         try api.patch(TestAPI.configMaps, "a", ["metadata": ["finalizers": .null]])
@@ -100,9 +101,10 @@ import Testing
         #expect(try !api.exists(TestAPI.configMaps, "a", namespace: "team"))
         let late = api.refusal { _ = try api.configMap("late", namespace: "team") }
         #expect(late?.code == 403)
-        #expect(late?.message == """
-            configmaps "late" is forbidden: unable to create new content in namespace team because it is being terminated
-            """)
+        #expect(
+            late?.message == """
+                configmaps "late" is forbidden: unable to create new content in namespace team because it is being terminated
+                """)
         try api.patch(TestAPI.configMaps, "held", ["metadata": ["finalizers": .null]], namespace: "team")
         #expect(try !api.exists(TestAPI.namespaces, "team", namespace: ""))
         #expect(api.refusal { _ = try api.configMap("later", namespace: "team") }?.reason == .notFound)
@@ -119,7 +121,8 @@ import Testing
         func pod(_ name: String, node: String?) throws {
             var spec: JSON = ["containers": [["name": "c", "image": "x"]]]
             spec["nodeName"] = node.map(JSON.string)
-            try api.create(TestAPI.pods, ["apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(name)], "spec": spec])
+            try api.create(
+                TestAPI.pods, ["apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(name)], "spec": spec])
         }
         try pod("waiting", node: nil)
         #expect(try api.delete(TestAPI.pods, "waiting").isGone)

@@ -44,8 +44,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("app in (x,y)", "", ["one", "two"]), ("app=x", "", ["one"]), ("!app", "", ["three"]), ("app!=x", "", ["three", "two"]),
-        ("", "metadata.name=two", ["two"]), ("", "metadata.name!=two", ["one", "three"]), ("app", "metadata.name=three", []),
+        ("app in (x,y)", "", ["one", "two"]), ("app=x", "", ["one"]), ("!app", "", ["three"]),
+        ("app!=x", "", ["three", "two"]),
+        ("", "metadata.name=two", ["two"]), ("", "metadata.name!=two", ["one", "three"]),
+        ("app", "metadata.name=three", []),
     ])
     func selectorsFind(_ labels: String, _ fields: String, _ expected: [String]) throws {
         let api = try TestAPI()
@@ -74,7 +76,9 @@ import Testing
         let api = try TestAPI()
         var request = ListRequest()
         request.continuation = token
-        let refusal = api.refusal { _ = try api.pipeline.list(try api.resource(TestAPI.configMaps), request, .sequenced) }
+        let refusal = api.refusal {
+            _ = try api.pipeline.list(try api.resource(TestAPI.configMaps), request, .sequenced)
+        }
         #expect(refusal == nil || refusal?.code == 400)
     }
 }

@@ -7,7 +7,10 @@ import Testing
     @Test(arguments: [
         ("", Representation.Form.document), ("application/json", .document), ("*/*", .document),
         ("application/vnd.kubernetes.protobuf,application/json", .document),
-        ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", .table(version: "v1")),
+        (
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+            .table(version: "v1")
+        ),
         (
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
                 + "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",

@@ -34,21 +34,26 @@ struct TestAPI {
     @discardableResult
     func create(_ name: GroupResource, _ json: JSON, namespace: String = "default") throws -> Document {
         let resource = try resource(name)
-        return try pipeline.create(resource, namespace: resource.isNamespaced ? namespace : "", Document(json), options).document
+        return try pipeline.create(resource, namespace: resource.isNamespaced ? namespace : "", Document(json), options)
+            .document
     }
 
-    func configMap(_ name: String, owners: [Document] = [], finalizers: [String] = [], namespace: String = "default") throws -> Document {
+    func configMap(_ name: String, owners: [Document] = [], finalizers: [String] = [], namespace: String = "default")
+        throws -> Document
+    {
         var metadata: JSONObject = ["name": .string(name)]
         if !owners.isEmpty {
-            metadata["ownerReferences"] = .array(owners.map { owner in
-                var reference = OwnerReference(controller: owner)
-                reference.isController = owners.count == 1
-                return reference.json
-            })
+            metadata["ownerReferences"] = .array(
+                owners.map { owner in
+                    var reference = OwnerReference(controller: owner)
+                    reference.isController = owners.count == 1
+                    return reference.json
+                })
         }
         if !finalizers.isEmpty { metadata["finalizers"] = .array(finalizers.map(JSON.string)) }
         return try create(
-            Self.configMaps, ["apiVersion": "v1", "kind": "ConfigMap", "metadata": .object(metadata), "data": ["a": "1"]],
+            Self.configMaps,
+            ["apiVersion": "v1", "kind": "ConfigMap", "metadata": .object(metadata), "data": ["a": "1"]],
             namespace: namespace)
     }
 
@@ -67,7 +72,8 @@ struct TestAPI {
 
     @discardableResult
     func delete(
-        _ name: GroupResource, _ document: String, namespace: String = "default", _ change: (inout DeleteRequest) -> Void = { _ in }
+        _ name: GroupResource, _ document: String, namespace: String = "default",
+        _ change: (inout DeleteRequest) -> Void = { _ in }
     ) throws -> WriteAnswer {
         var request = DeleteRequest()
         change(&request)
@@ -77,7 +83,9 @@ struct TestAPI {
     }
 
     @discardableResult
-    func patch(_ name: GroupResource, _ document: String, _ patch: JSON, namespace: String = "default") throws -> WriteAnswer {
+    func patch(_ name: GroupResource, _ document: String, _ patch: JSON, namespace: String = "default") throws
+        -> WriteAnswer
+    {
         let answer = try pipeline.patch(
             try resource(name), try key(name, document, namespace: namespace), .merge(patch), options, subresource: nil)
         settle()

@@ -19,10 +19,15 @@ import Testing
         let api = try TestAPI()
         try api.create(
             TestAPI.configMaps,
-            ["kind": "ConfigMap", "data": ["b": "2", "a": "1"], "apiVersion": "v1", "metadata": ["name": "a", "namespace": "default"]])
+            [
+                "kind": "ConfigMap", "data": ["b": "2", "a": "1"], "apiVersion": "v1",
+                "metadata": ["name": "a", "namespace": "default"],
+            ])
         let entry = try api.pipeline.get(try api.key(TestAPI.configMaps, "a"), .sequenced)
         let text = String(decoding: try entry.value.array, as: UTF8.self)
-        #expect(text.hasPrefix(#"{"apiVersion":"v1","data":{"a":"1","b":"2"},"kind":"ConfigMap","metadata":{"creationTimestamp":"#))
+        #expect(
+            text.hasPrefix(
+                #"{"apiVersion":"v1","data":{"a":"1","b":"2"},"kind":"ConfigMap","metadata":{"creationTimestamp":"#))
         #expect(text.contains(#""resourceVersion":"\#(entry.modRevision)""#))
     }
 
@@ -42,13 +47,15 @@ import Testing
         old["data"] = ["a": "3"]
         let refusal = api.refusal {
             _ = try api.pipeline.update(
-                try api.resource(TestAPI.configMaps), try api.key(TestAPI.configMaps, "a"), old, api.options, subresource: nil)
+                try api.resource(TestAPI.configMaps), try api.key(TestAPI.configMaps, "a"), old, api.options,
+                subresource: nil)
         }
         #expect(refusal?.reason == .conflict)
-        #expect(refusal?.message == """
-            Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the \
-            latest version and try again
-            """)
+        #expect(
+            refusal?.message == """
+                Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the \
+                latest version and try again
+                """)
     }
 
     @Test func theSameNameTwiceIsRefused() throws {
@@ -79,7 +86,10 @@ import Testing
         let api = try TestAPI()
         let secret = try api.create(
             TestAPI.secrets,
-            ["apiVersion": "v1", "kind": "Secret", "metadata": ["name": "s"], "data": ["a": "eA=="], "stringData": ["b": "y"]])
+            [
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "s"], "data": ["a": "eA=="],
+                "stringData": ["b": "y"],
+            ])
         #expect(secret["data"] == ["a": "eA==", "b": "eQ=="])
         #expect(secret["stringData"] == nil)
         #expect(secret["type"] == "Opaque")
@@ -88,7 +98,9 @@ import Testing
     @Test func servicesGetAddressesAndGiveThemBack() throws {
         let api = try TestAPI()
         func service(_ name: String, _ spec: JSON) throws -> Document {
-            try api.create(TestAPI.services, ["apiVersion": "v1", "kind": "Service", "metadata": ["name": .string(name)], "spec": spec])
+            try api.create(
+                TestAPI.services,
+                ["apiVersion": "v1", "kind": "Service", "metadata": ["name": .string(name)], "spec": spec])
         }
         let first = try service("a", ["ports": [["port": 80]]])
         let second = try service("b", ["ports": [["port": 80]]])
@@ -99,7 +111,9 @@ import Testing
         let taken = api.refusal { _ = try service("c", ["clusterIP": .string(address), "ports": [["port": 80]]]) }
         #expect(taken?.message.contains("provided IP is already allocated") == true)
         try api.delete(TestAPI.services, "a")
-        #expect(try service("c", ["clusterIP": .string(address), "ports": [["port": 80]]]).spec["clusterIP"] == .string(address))
+        #expect(
+            try service("c", ["clusterIP": .string(address), "ports": [["port": 80]]]).spec["clusterIP"]
+                == .string(address))
         #expect(try service("d", ["clusterIP": "None", "ports": [["port": 80]]]).spec["clusterIP"] == "None")
     }
 
@@ -119,10 +133,12 @@ import Testing
         let template: JSON = [
             "metadata": ["labels": ["app": "a"]], "spec": ["containers": [["name": "c", "image": "x"]]],
         ]
-        try api.create(deployments, [
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "d"],
-            "spec": ["selector": ["matchLabels": ["app": "a"]], "template": template],
-        ])
+        try api.create(
+            deployments,
+            [
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "d"],
+                "spec": ["selector": ["matchLabels": ["app": "a"]], "template": template],
+            ])
         #expect(try api.patch(deployments, "d", ["metadata": ["labels": ["x": "y"]]]).document.generation == 1)
         #expect(try api.patch(deployments, "d", ["spec": ["replicas": 3]]).document.generation == 2)
         // Status is written through its subresource alone.
@@ -139,19 +155,31 @@ import Testing
         let api = try TestAPI()
         let definitions = GroupResource(group: "apiextensions.k8s.io", resource: "customresourcedefinitions")
         let widgets = GroupResource(group: "example.com", resource: "widgets")
-        let stored = try api.create(definitions, [
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": ["name": "widgets.example.com"],
-            "spec": [
-                "group": "example.com", "scope": "Namespaced", "names": ["kind": "Widget", "plural": "widgets"],
-                "versions": [[
-                    "name": "v1", "served": true, "storage": true,
-                    "schema": ["openAPIV3Schema": ["type": "object", "properties": ["spec": ["type": "object", "x-kubernetes-preserve-unknown-fields": true]]]],
-                ]],
-            ],
-        ])
+        let stored = try api.create(
+            definitions,
+            [
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": ["name": "widgets.example.com"],
+                "spec": [
+                    "group": "example.com", "scope": "Namespaced", "names": ["kind": "Widget", "plural": "widgets"],
+                    "versions": [
+                        [
+                            "name": "v1", "served": true, "storage": true,
+                            "schema": [
+                                "openAPIV3Schema": [
+                                    "type": "object",
+                                    "properties": [
+                                        "spec": ["type": "object", "x-kubernetes-preserve-unknown-fields": true]
+                                    ],
+                                ]
+                            ],
+                        ]
+                    ],
+                ],
+            ])
         #expect(stored.status["conditions"]?.arrayValue?.map { $0["type"] } == ["NamesAccepted", "Established"])
-        try api.create(widgets, ["apiVersion": "example.com/v1", "kind": "Widget", "metadata": ["name": "w"], "spec": ["a": 1]])
+        try api.create(
+            widgets, ["apiVersion": "example.com/v1", "kind": "Widget", "metadata": ["name": "w"], "spec": ["a": 1]])
         try api.delete(definitions, "widgets.example.com", namespace: "")
         #expect(api.pipeline.catalogue.storage(widgets) == nil)
         #expect(api.pipeline.store.snapshot(.sequenced).count(prefix: StoreKey.prefix(widgets)) == 0)

@@ -5,7 +5,9 @@ package enum BundledFiles {
     package static let all: [(name: String, bytes: [UInt8])] = {
         var files: [(name: String, bytes: [UInt8])] = []
         for index in 0..<espalier_bundled_file_count {
-            guard let file = espalier_bundled_file_at(index), let name = file.pointee.name, let bytes = file.pointee.bytes else {
+            guard let file = espalier_bundled_file_at(index), let name = file.pointee.name,
+                let bytes = file.pointee.bytes
+            else {
                 continue
             }
             files.append((String(cString: name), Array(UnsafeBufferPointer(start: bytes, count: file.pointee.count))))

@@ -13,7 +13,9 @@ package struct BundledDefinitions: Sendable {
         var parsed: [JSON] = []
         for file in BundledFiles.all {
             do throws(YAMLError) {
-                for document in try YAMLReader.documents(in: file.bytes, file: file.name) { parsed.append(document.json) }
+                for document in try YAMLReader.documents(in: file.bytes, file: file.name) {
+                    parsed.append(document.json)
+                }
             } catch {
                 throw APIError(code: 500, reason: .internalError, message: "bundled \(error)")
             }
@@ -22,7 +24,8 @@ package struct BundledDefinitions: Sendable {
         var own: [Document] = []
         for document in try BundledKinds.documents(in: parsed) {
             guard let definition = ResourceDefinition(customResourceDefinition: document) else {
-                throw APIError(code: 500, reason: .internalError, message: "bundled \(document.name) is no resource definition")
+                throw APIError(
+                    code: 500, reason: .internalError, message: "bundled \(document.name) is no resource definition")
             }
             if definition.isBuiltIn { builtIn.append(definition) } else { own.append(document) }
         }
@@ -49,7 +52,9 @@ package enum ReviewKinds {
                 ],
                 "spec": [
                     "group": .string(group), "scope": .string(scope),
-                    "names": ["kind": .string(kind), "plural": .string(plural), "singular": .string(kind.lowercased())],
+                    "names": [
+                        "kind": .string(kind), "plural": .string(plural), "singular": .string(kind.lowercased()),
+                    ],
                     "versions": [["name": "v1", "served": true, "storage": true]],
                 ],
             ]))

@@ -79,7 +79,8 @@ package struct Representation: Sendable, Equatable {
         case ("PartialObjectMetadata", "meta.k8s.io", "v1"), ("PartialObjectMetadata", "meta.k8s.io", "v1beta1"),
             ("PartialObjectMetadataList", "meta.k8s.io", "v1"), ("PartialObjectMetadataList", "meta.k8s.io", "v1beta1"):
             return .partialMetadata(version: version, isList: name.hasSuffix("List"))
-        case ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"), ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1"):
+        case ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"),
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1"):
             return discovery ? .discovery(version: version) : nil
         default: return nil
         }

@@ -52,7 +52,8 @@ package final class InProcessClient: Client {
         _ document: Document, subresource: Subresource?, options: WriteOptions
     ) async throws(APIError) -> Document {
         let (resource, key) = try target(document)
-        return try pipeline.update(resource, key, document, options.request, subresource: subresource?.rawValue).document
+        return try pipeline.update(resource, key, document, options.request, subresource: subresource?.rawValue)
+            .document
     }
 
     package func patch(
@@ -94,7 +95,8 @@ package final class InProcessClient: Client {
     private func served(_ kind: GroupVersionKind) throws(APIError) -> ServedResource {
         if let resource = pipeline.catalogue.resource(for: kind) { return resource }
         throw APIError(
-            code: 404, reason: .notFound, message: "no matches for kind \"\(kind.kind)\" in version \"\(kind.apiVersion)\"",
+            code: 404, reason: .notFound,
+            message: "no matches for kind \"\(kind.kind)\" in version \"\(kind.apiVersion)\"",
             group: kind.group, kind: kind.kind)
     }
 
@@ -109,7 +111,8 @@ package final class InProcessClient: Client {
 extension ServedResource {
     /// What discovery says of the resource, for clients in the process.
     var information: ResourceInformation {
-        ResourceInformation(resource: groupResource, version: version.name, kind: definition.kind, isNamespaced: isNamespaced)
+        ResourceInformation(
+            resource: groupResource, version: version.name, kind: definition.kind, isNamespaced: isNamespaced)
     }
 }
 

@@ -72,7 +72,9 @@ final class InProcessWatch: WatchStream {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isReady = state.withLock { state in
-                    if state.wasSignalled || state.isCancelled || !state.initial.isEmpty || Task.isCancelled { return true }
+                    if state.wasSignalled || state.isCancelled || !state.initial.isEmpty || Task.isCancelled {
+                        return true
+                    }
                     state.waiter = continuation
                     return false
                 }

@@ -35,7 +35,9 @@ extension APIPipeline {
                 continue
             }
             let encoding = EncodedDocument(stored(document, write.resource))
-            if encoding.bytes.count > APIServerLimits.documentBytes { throw Self.tooLarge(APIServerLimits.documentBytes) }
+            if encoding.bytes.count > APIServerLimits.documentBytes {
+                throw Self.tooLarge(APIServerLimits.documentBytes)
+            }
             encoded.append(encoding)
             operations.append(
                 .put(
@@ -63,7 +65,8 @@ extension APIPipeline {
         if resource.isStorageVersion { return document }
         var document = document
         let kind = GroupVersionKind(
-            group: resource.definition.group, version: resource.definition.storageVersion.name, kind: resource.definition.kind)
+            group: resource.definition.group, version: resource.definition.storageVersion.name,
+            kind: resource.definition.kind)
         document["apiVersion"] = .string(kind.apiVersion)
         return document
     }
@@ -88,7 +91,8 @@ extension APIPipeline {
     ) throws(APIError) -> AdmissionResult {
         var result = try Admission.admit(
             AdmissionRequest(
-                definition: resource.definition, version: resource.version.name, operation: operation, old: old, new: new,
+                definition: resource.definition, version: resource.version.name, operation: operation, old: old,
+                new: new,
                 subresource: subresource, fieldValidation: options.fieldValidation,
                 duplicateFields: options.duplicateFields, isPatch: isPatch))
         if subresource == nil {
@@ -99,7 +103,9 @@ extension APIPipeline {
 
     /// Metadata is the same for every kind, and has no empty maps and lists: they mean what their absence means.
     static func dropEmptyMetadata(_ document: inout Document) {
-        guard document.json["metadata"]?.objectValue?.members.contains(where: { isEmpty($0.value) }) == true else { return }
+        guard document.json["metadata"]?.objectValue?.members.contains(where: { isEmpty($0.value) }) == true else {
+            return
+        }
         var metadata = document.metadata
         metadata.filter { !isEmpty($0.value) }
         document.metadata = metadata

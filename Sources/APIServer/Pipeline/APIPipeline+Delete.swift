@@ -1,12 +1,14 @@
-package import Documents
 internal import Admission
+package import Documents
 internal import Seams
 package import Store
 internal import Synchronization
 
 /// How a deletion is meant: the `DeleteOptions` of Kubernetes.
 package struct DeleteRequest: Sendable {
-    package enum Propagation: String, Sendable { case background = "Background", foreground = "Foreground", orphan = "Orphan" }
+    package enum Propagation: String, Sendable {
+        case background = "Background", foreground = "Foreground", orphan = "Orphan"
+    }
     package var uid: String?
     package var resourceVersion: String?
     package var propagation: Propagation?
@@ -21,13 +23,18 @@ extension APIPipeline {
     package func delete(
         _ resource: ServedResource, _ key: ObjectKey, _ request: DeleteRequest
     ) throws(APIError) -> WriteAnswer {
-        if key.resource == WellKnown.namespaces, ["default", "kube-system", "kube-public", "kube-node-lease"].contains(key.name) {
+        if key.resource == WellKnown.namespaces,
+            ["default", "kube-system", "kube-public", "kube-node-lease"].contains(key.name)
+        {
             throw APIError(
-                code: 403, reason: .forbidden, message: "namespaces \"\(key.name)\" is forbidden: this namespace may not be deleted",
+                code: 403, reason: .forbidden,
+                message: "namespaces \"\(key.name)\" is forbidden: this namespace may not be deleted",
                 name: key.name, kind: "namespaces")
         }
         for _ in 0..<APIServerLimits.writeAttempts {
-            guard let entry = store.snapshot(.sequenced).get(StoreKey(key)) else { throw .notFound(key.resource, key.name) }
+            guard let entry = store.snapshot(.sequenced).get(StoreKey(key)) else {
+                throw .notFound(key.resource, key.name)
+            }
             let old = try Self.decode(entry, resource)
             try checkPreconditions(request, old, resource)
             let marked = marked(old, resource, request)
@@ -47,7 +54,9 @@ extension APIPipeline {
         throw Self.tooManyRaces
     }
 
-    private func checkPreconditions(_ request: DeleteRequest, _ old: Document, _ resource: ServedResource) throws(APIError) {
+    private func checkPreconditions(_ request: DeleteRequest, _ old: Document, _ resource: ServedResource)
+        throws(APIError)
+    {
         // Upstream names the Kind here, where every other conflict names the resource.
         let kind = GroupResource(group: resource.kind.group, resource: resource.kind.kind)
         if let uid = request.uid, uid != old.uid {
@@ -93,7 +102,9 @@ extension APIPipeline {
 
     /// Only a pod that a node runs takes time to end.
     private func gracePeriod(_ old: Document, _ resource: ServedResource, _ request: DeleteRequest) -> Int64 {
-        guard resource.groupResource == WellKnown.pods, !(old.spec["nodeName"]?.stringValue ?? "").isEmpty else { return 0 }
+        guard resource.groupResource == WellKnown.pods, !(old.spec["nodeName"]?.stringValue ?? "").isEmpty else {
+            return 0
+        }
         if ["Succeeded", "Failed"].contains(old.status["phase"]?.stringValue ?? "") { return 0 }
         let own = old.spec["terminationGracePeriodSeconds"]?.integerValue ?? 30
         return max(0, request.gracePeriodSeconds ?? own)

@@ -51,7 +51,8 @@ extension APIPipeline {
         document["data"] = .object(data)
     }
 
-    private func prepareService(_ document: inout Document, old: Document?, _ reserved: inout String?) throws(APIError) {
+    private func prepareService(_ document: inout Document, old: Document?, _ reserved: inout String?) throws(APIError)
+    {
         var spec = document.spec.objectValue ?? JSONObject()
         let type = spec["type"]?.stringValue ?? "ClusterIP"
         var ports = spec["ports"]?.arrayValue ?? []
@@ -75,9 +76,15 @@ extension APIPipeline {
         } else if address != "None", address != before, !cluster.withLock({ $0.addresses.isFree(address) }) {
             let kind = GroupVersionKind(group: "", version: "v1", kind: "Service")
             let isKnown = cluster.withLock { $0.addresses.contains(address) }
-            let why = isKnown ? "provided IP is already allocated" : "provided IP is not in the valid range \(configuration.serviceRange)"
-            let message = "Invalid value: \(JSON.array([.string(address)]).text()): failed to allocate IP \(address): \(why)"
-            throw .invalid(kind, document.name, [APIError.Cause(reason: "FieldValueInvalid", message: message, field: "spec.clusterIPs")])
+            let why =
+                isKnown
+                ? "provided IP is already allocated"
+                : "provided IP is not in the valid range \(configuration.serviceRange)"
+            let message =
+                "Invalid value: \(JSON.array([.string(address)]).text()): failed to allocate IP \(address): \(why)"
+            throw .invalid(
+                kind, document.name,
+                [APIError.Cause(reason: "FieldValueInvalid", message: message, field: "spec.clusterIPs")])
         }
         spec["clusterIP"] = .string(address)
         spec["clusterIPs"] = [.string(address)]
@@ -126,7 +133,9 @@ enum CustomResources {
     /// With the names that follow from others filled in.
     static func defaulted(_ document: Document) -> Document {
         var document = document
-        guard var names = document.spec["names"]?.objectValue, let kind = names["kind"]?.stringValue else { return document }
+        guard var names = document.spec["names"]?.objectValue, let kind = names["kind"]?.stringValue else {
+            return document
+        }
         if (names["singular"]?.stringValue ?? "").isEmpty { names["singular"] = .string(kind.lowercased()) }
         if (names["listKind"]?.stringValue ?? "").isEmpty { names["listKind"] = .string("\(kind)List") }
         document.json["spec"]?["names"] = .object(names)

@@ -50,7 +50,8 @@ extension APIPipeline {
         var waiting: [OwnerReference] = []
         cluster.withLock { state in
             for owner in owners {
-                guard let node = state.ownership[owner.uid], node.key.namespace.isEmpty || node.key.namespace == key.namespace
+                guard let node = state.ownership[owner.uid],
+                    node.key.namespace.isEmpty || node.key.namespace == key.namespace
                 else { continue }
                 if node.waitsForDependents { waiting.append(owner) } else { solid.append(owner) }
             }
@@ -71,14 +72,16 @@ extension APIPipeline {
     }
 
     private func finishForeground(_ uid: String) throws(APIError) {
-        guard cluster.withLock({ $0.ownership.blocking(uid).isEmpty }), let (resource, key, document) = try present(uid),
+        guard cluster.withLock({ $0.ownership.blocking(uid).isEmpty }),
+            let (resource, key, document) = try present(uid),
             document.finalizers.contains(OwnershipGraph.foregroundFinalizer)
         else { return }
         try edit(resource, key, uid) { Self.removeFinalizer(OwnershipGraph.foregroundFinalizer, from: &$0) }
     }
 
     private func orphanDependents(_ uid: String) throws(APIError) {
-        guard let (resource, key, document) = try present(uid), document.finalizers.contains(OwnershipGraph.orphanFinalizer)
+        guard let (resource, key, document) = try present(uid),
+            document.finalizers.contains(OwnershipGraph.orphanFinalizer)
         else { return }
         for dependent in cluster.withLock({ $0.ownership.dependents(of: uid) }) {
             guard let (resource, key, _) = try present(dependent) else { continue }
@@ -97,16 +100,21 @@ extension APIPipeline {
             let entries = store.snapshot(.sequenced).list(prefix: prefix, limit: APIServerLimits.pageDocuments)
             if entries.isEmpty { continue }
             remaining.append((definition.groupResource, entries.count))
-            for entry in entries { for finalizer in try Self.decode(entry).finalizers { finalizers[finalizer, default: 0] += 1 } }
+            for entry in entries {
+                for finalizer in try Self.decode(entry).finalizers { finalizers[finalizer, default: 0] += 1 }
+            }
         }
         let key = ObjectKey(WellKnown.namespaces, name: name)
-        guard let resource = catalogue.storage(WellKnown.namespaces), let entry = store.snapshot(.sequenced).get(StoreKey(key))
+        guard let resource = catalogue.storage(WellKnown.namespaces),
+            let entry = store.snapshot(.sequenced).get(StoreKey(key))
         else { return }
         let old = try Self.decode(entry)
         guard old.isBeingDeleted else { return }
         guard remaining.isEmpty else {
             let conditions = NamespaceConditions(remaining: remaining, finalizers: finalizers)
-            try edit(resource, key, old.uid) { $0.json["status"]?["conditions"] = conditions.json(since: old, now: self.clock.now()) }
+            try edit(resource, key, old.uid) {
+                $0.json["status"]?["conditions"] = conditions.json(since: old, now: self.clock.now())
+            }
             return
         }
         if !old.finalizers.isEmpty { return }
@@ -121,7 +129,9 @@ extension APIPipeline {
         }
         let key = definitions.key(namespace: "", name: groupResource.description)
         guard let entry = store.snapshot(.sequenced).get(StoreKey(key)) else { return }
-        try edit(definitions, key, try Self.decode(entry).uid) { Self.removeFinalizer(CustomResources.cleanupFinalizer, from: &$0) }
+        try edit(definitions, key, try Self.decode(entry).uid) {
+            Self.removeFinalizer(CustomResources.cleanupFinalizer, from: &$0)
+        }
     }
 
     private func deleteAll(_ resource: ServedResource, _ prefix: [UInt8]) throws(APIError) {
@@ -152,7 +162,8 @@ extension APIPipeline {
             var new = old
             change(&new)
             if Self.isSame(new, old) { return }
-            let isLast = old.isBeingDeleted && !old.finalizers.isEmpty && new.finalizers.isEmpty
+            let isLast =
+                old.isBeingDeleted && !old.finalizers.isEmpty && new.finalizers.isEmpty
                 && (old.json["metadata"]?["deletionGracePeriodSeconds"]?.integerValue ?? 0) == 0
             let write = PendingWrite(resource: resource, key: key, entry: entry, old: old, new: isLast ? nil : new)
             if try commit([write]) != nil { return }
@@ -190,18 +201,24 @@ struct NamespaceConditions {
             ]
         }
         let resources = remaining.map { "\($0.resource) has \($0.count) resource instances" }.joined(separator: ", ")
-        let held = finalizers.sorted { $0.key < $1.key }.map { "\($0.key) in \($0.value) resource instances" }.joined(separator: ", ")
+        let held = finalizers.sorted { $0.key < $1.key }.map { "\($0.key) in \($0.value) resource instances" }.joined(
+            separator: ", ")
         return .array([
-            condition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered"),
+            condition(
+                "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
+                "All resources successfully discovered"),
             condition(
                 "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
                 "All legacy kube types successfully parsed"),
             condition(
                 "NamespaceDeletionContentFailure", false, "ContentDeleted",
                 "All content successfully deleted, may be waiting on finalization"),
-            condition("NamespaceContentRemaining", true, "SomeResourcesRemain", "Some resources are remaining: \(resources)"),
+            condition(
+                "NamespaceContentRemaining", true, "SomeResourcesRemain", "Some resources are remaining: \(resources)"),
             finalizers.isEmpty
-                ? condition("NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers", "All content-preserving finalizers finished")
+                ? condition(
+                    "NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers",
+                    "All content-preserving finalizers finished")
                 : condition(
                     "NamespaceFinalizersRemaining", true, "SomeFinalizersRemain",
                     "Some content in the namespace has finalizers remaining: \(held)"),

@@ -145,7 +145,8 @@ extension APIPipeline {
             new = finished(admitted.document, old: old, resource, options, subresource: subresource, isApply: isApply)
             if Self.isSame(new, old) {
                 return WriteAnswer(
-                    document: old, bytes: try Self.bytes(entry), revision: entry.modRevision, warnings: admitted.warnings)
+                    document: old, bytes: try Self.bytes(entry), revision: entry.modRevision,
+                    warnings: admitted.warnings)
             }
             if let answer = try store(new, over: (entry, old), resource, key, options, admitted.warnings) {
                 return answer

@@ -55,7 +55,9 @@ struct ClusterState {
     }
 
     private mutating func recordDefinition(_ old: Document?, _ new: Document?) {
-        guard let document = new ?? old, let definition = ResourceDefinition(customResourceDefinition: document) else { return }
+        guard let document = new ?? old, let definition = ResourceDefinition(customResourceDefinition: document) else {
+            return
+        }
         if let new, new.isBeingDeleted {
             if purging.insert(definition.groupResource).inserted { tasks.add(.purgeResource(definition.groupResource)) }
         } else {

@@ -38,7 +38,8 @@ package struct Selection: Sendable {
 
     package func matches(_ document: Document) -> Bool {
         if !labels.isEmpty, !labels.matches(document.labels) { return false }
-        return fields.isEmpty || fields.matches { Self.text(document.json[path: $0.split(separator: ".").map(String.init)]) }
+        return fields.isEmpty
+            || fields.matches { Self.text(document.json[path: $0.split(separator: ".").map(String.init)]) }
     }
 
     private static func text(_ value: JSON?) -> String {

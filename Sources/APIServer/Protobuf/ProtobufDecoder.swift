@@ -83,7 +83,9 @@ enum ProtobufDecoder {
         case (.bool, .varint(let value)): return value == 0 && !keepsEmpty ? nil : .bool(value != 0)
         case (.time(let precise), .bytes(let bytes)): return try time(bytes, precise: precise)
         case (.json, .bytes(let bytes)):
-            guard let json = try? JSONParser.parse(try unwrapped(bytes)) else { throw malformed("JSON in \(field.name)") }
+            guard let json = try? JSONParser.parse(try unwrapped(bytes)) else {
+                throw malformed("JSON in \(field.name)")
+            }
             return json
         case (.message(let message), .bytes(let bytes)):
             let object = try object(bytes, message(), depth: depth + 1)
@@ -117,7 +119,9 @@ enum ProtobufDecoder {
         }
         if seconds == 0 && nanoseconds == 0 { return nil }
         let limit: Int64 = 9_000_000_000  // the year 2255, which nanoseconds in 64 bits can still hold
-        guard (-limit...limit).contains(seconds), (0..<1_000_000_000).contains(nanoseconds) else { throw malformed("a time before 2255") }
+        guard (-limit...limit).contains(seconds), (0..<1_000_000_000).contains(nanoseconds) else {
+            throw malformed("a time before 2255")
+        }
         let instant = Instant(nanoseconds: seconds * 1_000_000_000 + nanoseconds)
         return .string(precise ? instant.rfc3339Micro : instant.rfc3339)
     }

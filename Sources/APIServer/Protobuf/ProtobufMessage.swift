@@ -34,9 +34,12 @@ struct ProtobufMessage: Sendable {
     private static let roots: [String: ProtobufMessage] = [
         "DeleteOptions": deleteOptions,
         "Namespace": object(spec: .init(fields: [1: strings("finalizers")])),
-        "ConfigMap": object([2: map("data"), 3: map("binaryData", isBytes: true), 4: bool("immutable", isPointer: true)]),
+        "ConfigMap": object([
+            2: map("data"), 3: map("binaryData", isBytes: true), 4: bool("immutable", isPointer: true),
+        ]),
         "Secret": object([
-            2: map("data", isBytes: true), 3: string("type"), 4: map("stringData"), 5: bool("immutable", isPointer: true),
+            2: map("data", isBytes: true), 3: string("type"), 4: map("stringData"),
+            5: bool("immutable", isPointer: true),
         ]),
         "ServiceAccount": object([
             2: list("secrets", objectReference), 3: list("imagePullSecrets", .init(fields: [1: string("name")])),
@@ -59,14 +62,17 @@ struct ProtobufMessage: Sendable {
     ]
 
     private static let metadata = ProtobufMessage(fields: [
-        1: string("name"), 2: string("generateName"), 3: string("namespace"), 5: string("uid"), 6: string("resourceVersion"),
+        1: string("name"), 2: string("generateName"), 3: string("namespace"), 5: string("uid"),
+        6: string("resourceVersion"),
         7: integer("generation"), 8: time("creationTimestamp"), 9: time("deletionTimestamp"),
         10: integer("deletionGracePeriodSeconds", isPointer: true), 11: map("labels"), 12: map("annotations"),
-        13: list("ownerReferences", ownerReference), 14: strings("finalizers"), 17: list("managedFields", managedFieldsEntry),
+        13: list("ownerReferences", ownerReference), 14: strings("finalizers"),
+        17: list("managedFields", managedFieldsEntry),
     ])
 
     private static let ownerReference = ProtobufMessage(fields: [
-        1: string("kind"), 3: string("name"), 4: string("uid"), 5: string("apiVersion"), 6: bool("controller", isPointer: true),
+        1: string("kind"), 3: string("name"), 4: string("uid"), 5: string("apiVersion"),
+        6: bool("controller", isPointer: true),
         7: bool("blockOwnerDeletion", isPointer: true),
     ])
 
@@ -80,7 +86,8 @@ struct ProtobufMessage: Sendable {
         2: message(
             "preconditions",
             .init(fields: [1: string("uid", isPointer: true), 2: string("resourceVersion", isPointer: true)])),
-        3: bool("orphanDependents", isPointer: true), 4: string("propagationPolicy", isPointer: true), 5: strings("dryRun"),
+        3: bool("orphanDependents", isPointer: true), 4: string("propagationPolicy", isPointer: true),
+        5: strings("dryRun"),
     ])
 
     private static let objectReference = ProtobufMessage(fields: [
@@ -103,7 +110,8 @@ struct ProtobufMessage: Sendable {
 
     private static let leaseSpecification = ProtobufMessage(fields: [
         1: string("holderIdentity", isPointer: true), 2: integer("leaseDurationSeconds", isPointer: true),
-        3: time("acquireTime", precise: true), 4: time("renewTime", precise: true), 5: integer("leaseTransitions", isPointer: true),
+        3: time("acquireTime", precise: true), 4: time("renewTime", precise: true),
+        5: integer("leaseTransitions", isPointer: true),
         6: string("strategy", isPointer: true), 7: string("preferredHolder", isPointer: true),
     ])
 
@@ -111,7 +119,8 @@ struct ProtobufMessage: Sendable {
         1: message(
             "resourceAttributes",
             .init(fields: [
-                1: string("namespace"), 2: string("verb"), 3: string("group"), 4: string("version"), 5: string("resource"),
+                1: string("namespace"), 2: string("verb"), 3: string("group"), 4: string("version"),
+                5: string("resource"),
                 6: string("subresource"), 7: string("name"),
             ])),
         2: message("nonResourceAttributes", .init(fields: [1: string("path"), 2: string("verb")])),
@@ -126,7 +135,9 @@ struct ProtobufMessage: Sendable {
         1: string("kind"), 2: string("apiGroup"), 3: string("name"), 4: string("namespace"),
     ])
 
-    private static let roleReference = ProtobufMessage(fields: [1: string("apiGroup"), 2: string("kind"), 3: string("name")])
+    private static let roleReference = ProtobufMessage(fields: [
+        1: string("apiGroup"), 2: string("kind"), 3: string("name"),
+    ])
 
     private static func object(_ fields: [Int: Field]) -> ProtobufMessage {
         ProtobufMessage(fields: fields.merging([1: message("metadata", metadata)]) { own, _ in own })
@@ -144,11 +155,15 @@ struct ProtobufMessage: Sendable {
     private static func bool(_ name: String, isPointer: Bool = false) -> Field {
         Field(name: name, type: .bool, isPointer: isPointer)
     }
-    private static func time(_ name: String, precise: Bool = false) -> Field { Field(name: name, type: .time(precise: precise)) }
+    private static func time(_ name: String, precise: Bool = false) -> Field {
+        Field(name: name, type: .time(precise: precise))
+    }
     private static func map(_ name: String, isBytes: Bool = false) -> Field {
         Field(name: name, type: .mapEntry(isBytes: isBytes), shape: .map)
     }
-    private static func message(_ name: String, _ message: ProtobufMessage) -> Field { Field(name: name, type: .message { message }) }
+    private static func message(_ name: String, _ message: ProtobufMessage) -> Field {
+        Field(name: name, type: .message { message })
+    }
     private static func list(_ name: String, _ message: ProtobufMessage) -> Field {
         Field(name: name, type: .message { message }, shape: .list)
     }

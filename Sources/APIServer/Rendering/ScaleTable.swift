@@ -7,14 +7,16 @@ enum ScaleTable {
             "metadata": ["annotations": ["espalier.dev/built-in": "true"]],
             "spec": [
                 "group": "autoscaling", "names": ["kind": "Scale", "plural": "scales"],
-                "versions": [[
-                    "name": "v1", "served": true, "storage": true,
-                    "additionalPrinterColumns": [
-                        ["name": "Desired", "type": "integer", "jsonPath": ".spec.replicas"],
-                        ["name": "Available", "type": "integer", "jsonPath": ".status.replicas"],
-                        ["name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"],
-                    ],
-                ]],
+                "versions": [
+                    [
+                        "name": "v1", "served": true, "storage": true,
+                        "additionalPrinterColumns": [
+                            ["name": "Desired", "type": "integer", "jsonPath": ".spec.replicas"],
+                            ["name": "Available", "type": "integer", "jsonPath": ".status.replicas"],
+                            ["name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"],
+                        ],
+                    ]
+                ],
             ],
         ])
         guard let definition = ResourceDefinition(customResourceDefinition: document) else {

@@ -23,13 +23,15 @@ extension APIExchange {
             let all: JSON = ["*"]
             document["status"] = [
                 "resourceRules": isAdministrator ? [["verbs": all, "apiGroups": all, "resources": all]] : [],
-                "nonResourceRules": isAdministrator ? [["verbs": all, "nonResourceURLs": all]] : [], "incomplete": false,
+                "nonResourceRules": isAdministrator ? [["verbs": all, "nonResourceURLs": all]] : [],
+                "incomplete": false,
             ]
         case "TokenReview":
             document["status"] = ["authenticated": false, "user": [:], "error": "token reviews are not served yet"]
         default:
             let isAllowed = handler.authorizer.allows(access(document, isSelf: resource.kind.kind.hasPrefix("Self")))
-            document["status"] = isAllowed ? ["allowed": true, "reason": "system:masters may do everything"] : ["allowed": false]
+            document["status"] =
+                isAllowed ? ["allowed": true, "reason": "system:masters may do everything"] : ["allowed": false]
         }
         answer(.created, document.json)
     }

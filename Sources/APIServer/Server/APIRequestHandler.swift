@@ -12,7 +12,9 @@ package final class APIRequestHandler: HTTPRequestHandler {
     private let logs = Mutex<(any PodLogSource)?>(nil)
     private let checks = Mutex<[String: @Sendable () -> Bool]>([:])
 
-    package init(pipeline: APIPipeline, credentials: Credentials, authorizer: any Authorizer = AdministratorAuthorizer()) {
+    package init(
+        pipeline: APIPipeline, credentials: Credentials, authorizer: any Authorizer = AdministratorAuthorizer()
+    ) {
         self.pipeline = pipeline
         self.credentials = credentials
         self.authorizer = authorizer
@@ -43,7 +45,9 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     /// Whoever may act as somebody else has that one's rights from here on, and no others.
     private func impersonated(_ wanted: Impersonation, by identity: Identity) -> Result<Identity, APIError> {
-        for access in wanted.accessRequests(by: identity) where !authorizer.allows(access) { return .failure(access.refusal) }
+        for access in wanted.accessRequests(by: identity) where !authorizer.allows(access) {
+            return .failure(access.refusal)
+        }
         return .success(wanted.identity)
     }
 

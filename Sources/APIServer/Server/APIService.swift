@@ -58,7 +58,8 @@ package final class APIService: Sendable {
         pipeline.setServerAddress("\(host):\(listener.port)")
         let kubeconfig = AdministratorKubeconfig(server: url, authority: material.authority, token: token)
         try PrivateFile.write(Array(kubeconfig.text.utf8), to: "\(options.dataDirectory)/kubeconfig")
-        let tidying = group.next().scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(20)) { _ in
+        let tidying = group.next().scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(20)) {
+            _ in
             // What a write left over, in small parts, so that the loop stays free for requests.
             pipeline.tidy(limit: APIServerLimits.tidyStepsPerWrite)
         }
@@ -91,14 +92,20 @@ struct AdministratorKubeconfig {
     var text: String {
         let json: JSON = [
             "apiVersion": "v1", "kind": "Config", "current-context": "espalier", "preferences": [:],
-            "clusters": [[
-                "name": "espalier",
-                "cluster": ["server": .string(server), "certificate-authority-data": .string(Base64.encode(authority))],
-            ]],
+            "clusters": [
+                [
+                    "name": "espalier",
+                    "cluster": [
+                        "server": .string(server), "certificate-authority-data": .string(Base64.encode(authority)),
+                    ],
+                ]
+            ],
             "users": [["name": "admin", "user": ["token": .string(token)]]],
-            "contexts": [[
-                "name": "espalier", "context": ["cluster": "espalier", "user": "admin", "namespace": "default"],
-            ]],
+            "contexts": [
+                [
+                    "name": "espalier", "context": ["cluster": "espalier", "user": "admin", "namespace": "default"],
+                ]
+            ],
         ]
         return YAMLWriter.text(json)
     }

@@ -35,7 +35,8 @@ package struct AdministratorAuthorizer: Authorizer {
         let isKnown = request.identity.groups.contains("system:authenticated")
         if let resource = request.resource {
             // Everybody may ask who they are and what they may do.
-            return isKnown && request.verb == "create" && ReviewKinds.isReview(resource) && resource.resource.hasPrefix("selfsubject")
+            return isKnown && request.verb == "create" && ReviewKinds.isReview(resource)
+                && resource.resource.hasPrefix("selfsubject")
         }
         if request.verb != "get" { return false }
         return Credentials.isPublic(path: request.path) || (isKnown && Self.isDiscovery(request.path))

@@ -4,7 +4,7 @@ internal import SwiftASN1
 internal import X509
 
 #if canImport(FoundationEssentials)
-internal import FoundationEssentials
+    internal import FoundationEssentials
 #endif
 
 /// The certificates of one installation: a CA made at first start, and the server's certificate it signs.
@@ -33,7 +33,8 @@ package struct CertificateAuthority {
         let date = Date(timeIntervalSince1970: Double(now.seconds))
         let authority = try loadAuthority(directory) ?? makeAuthority(directory, date)
         let names = try subjectAlternativeNames(hosts)
-        if let certificate = try PrivateFile.read("\(directory)/server.crt"), let key = try PrivateFile.read("\(directory)/server.key"),
+        if let certificate = try PrivateFile.read("\(directory)/server.crt"),
+            let key = try PrivateFile.read("\(directory)/server.key"),
             let parsed = try? Certificate(pemEncoded: String(decoding: certificate, as: UTF8.self)),
             parsed.notValidAfter.timeIntervalSince(date) > 30 * day, parsed.issuer == authority.certificate.subject,
             try parsed.extensions.subjectAlternativeNames == names
@@ -43,7 +44,8 @@ package struct CertificateAuthority {
         let key = P256.Signing.PrivateKey()
         let certificate = try issue(key, names, by: authority, date)
         let material = Material(
-            authority: try pem(authority.certificate), certificate: try pem(certificate), key: Array(key.pemRepresentation.utf8))
+            authority: try pem(authority.certificate), certificate: try pem(certificate),
+            key: Array(key.pemRepresentation.utf8))
         try PrivateFile.write(material.key, to: "\(directory)/server.key")
         try PrivateFile.write(material.certificate, to: "\(directory)/server.crt")
         return material
@@ -60,14 +62,16 @@ package struct CertificateAuthority {
         guard let certificate, let key else {
             // The key is written first, so a key alone is a first start that was cut short; a certificate alone is a loss.
             if certificate == nil { return nil }
-            throw Damaged(description: "\(directory)/ca.key is missing; restore it, or remove \(directory) to make a new CA")
+            throw Damaged(
+                description: "\(directory)/ca.key is missing; restore it, or remove \(directory) to make a new CA")
         }
         do {
             return Authority(
                 certificate: try Certificate(pemEncoded: String(decoding: certificate, as: UTF8.self)),
                 key: try P256.Signing.PrivateKey(pemRepresentation: String(decoding: key, as: UTF8.self)))
         } catch {
-            throw Damaged(description: "\(directory)/ca.crt or ca.key is damaged (\(error)); restore both from a backup")
+            throw Damaged(
+                description: "\(directory)/ca.crt or ca.key is damaged (\(error)); restore both from a backup")
         }
     }
 
@@ -108,10 +112,13 @@ package struct CertificateAuthority {
 
     private static func subjectAlternativeNames(_ hosts: [String]) throws -> SubjectAlternativeNames {
         var seen: Set<String> = []
-        return SubjectAlternativeNames(hosts.filter { seen.insert($0).inserted }.map { host in
-            if let address = InternetAddress.bytes(of: host) { return .ipAddress(ASN1OctetString(contentBytes: address[...])) }
-            return .dnsName(host)
-        })
+        return SubjectAlternativeNames(
+            hosts.filter { seen.insert($0).inserted }.map { host in
+                if let address = InternetAddress.bytes(of: host) {
+                    return .ipAddress(ASN1OctetString(contentBytes: address[...]))
+                }
+                return .dnsName(host)
+            })
     }
 
     private static func pem(_ certificate: Certificate) throws -> [UInt8] {

@@ -44,7 +44,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
             if declared > APIServerLimits.bodyBytes { return refuse(Self.tooLarge, head, context) }
             state = .receiving(head: head, identity: identity, body: ByteBuffer())
             if head.headers.first(name: "Expect")?.lowercased() == "100-continue" {
-                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+                context.writeAndFlush(
+                    wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
             }
         }
     }
@@ -52,7 +53,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
         guard case .receiving(let head, let identity, var body) = state else { return }
         state = .idle  // drops the state's reference, so that the buffer grows in place
-        if body.readableBytes + part.readableBytes > APIServerLimits.bodyBytes { return refuse(Self.tooLarge, head, context) }
+        if body.readableBytes + part.readableBytes > APIServerLimits.bodyBytes {
+            return refuse(Self.tooLarge, head, context)
+        }
         if body.readableBytes == 0 {
             body = part
         } else {

@@ -118,7 +118,9 @@ package final class ResponseWriter {
     private func writeHead(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) {
         var headers = headers
         if !keepsAlive { headers.replaceOrAdd(name: "Connection", value: "close") }
-        channel.write(HTTPServerResponsePart.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers)), promise: nil)
+        channel.write(
+            HTTPServerResponsePart.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers)),
+            promise: nil)
     }
 
     private func finish() {

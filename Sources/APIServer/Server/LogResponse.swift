@@ -11,7 +11,8 @@ final class LogResponse {
     init(_ exchange: APIExchange) { self.exchange = exchange }
 
     func start(_ source: any PodLogSource, _ request: PodLogRequest) {
-        let pump = LogPump(response: NIOLoopBound(self, eventLoop: exchange.response.eventLoop), source: source, request: request)
+        let pump = LogPump(
+            response: NIOLoopBound(self, eventLoop: exchange.response.eventLoop), source: source, request: request)
         // Bridges the event loop to the node, which waits for files and processes.
         let task = Task { await pump.run() }
         exchange.response.onClose { task.cancel() }

@@ -9,7 +9,9 @@ extension APIExchange {
         representation = try Representation.negotiate(accept: header("Accept"))
         try ListOptionsRules.check(query, isWatch: true)
         var fieldSelector = query["fieldSelector"]
-        if let name = path.name { fieldSelector = "metadata.name=\(name)" + (fieldSelector.isEmpty ? "" : ",\(fieldSelector)") }
+        if let name = path.name {
+            fieldSelector = "metadata.name=\(name)" + (fieldSelector.isEmpty ? "" : ",\(fieldSelector)")
+        }
         let selection = try Selection(labelSelector: query["labelSelector"], fieldSelector: fieldSelector, resource)
         let version = query["resourceVersion"]
         if !version.isEmpty { _ = try Self.revision(version) }
@@ -116,7 +118,8 @@ struct WatchEvents {
         if endsInitialEvents { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
         metadata["resourceVersion"] = .string(revision.description)
         var object: JSON = [
-            "apiVersion": .string(resource.apiVersion), "kind": .string(resource.kind.kind), "metadata": .object(metadata),
+            "apiVersion": .string(resource.apiVersion), "kind": .string(resource.kind.kind),
+            "metadata": .object(metadata),
         ]
         switch form {
         case .partialMetadata(let version, _): object = PartialMetadata.json(Document(object), version: version)

@@ -166,9 +166,10 @@ struct StatusScreen {
     private var shown: Set<String> {
         let ofLandscapes = (routes + pods).filter { document in landscapes.contains { Self.isPart(document, of: $0) } }
         let current = rollouts.filter { rollout in
-            !rollout.hasEnded && landscapes.contains {
-                $0.name == rollout.landscape && $0.namespace == rollout.document.namespace
-            }
+            !rollout.hasEnded
+                && landscapes.contains {
+                    $0.name == rollout.landscape && $0.namespace == rollout.document.namespace
+                }
         }
         return Set((landscapes + ofLandscapes + current.map(\.document)).map(\.uid))
     }

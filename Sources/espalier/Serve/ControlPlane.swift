@@ -60,7 +60,8 @@ struct ControlPlane {
         configuration.serviceRange = network.serviceRange
         configuration.serverAddress = "\(settings.host):\(settings.port)"
         let pipeline = try APIPipeline(
-            store: store, clock: clock, random: random, bundled: try BundledDefinitions.load(), configuration: configuration)
+            store: store, clock: clock, random: random, bundled: try BundledDefinitions.load(),
+            configuration: configuration)
         let client = InProcessClient(pipeline: pipeline)
 
         let service: APIService
@@ -71,7 +72,9 @@ struct ControlPlane {
         } catch let error as IOError {
             let why = String(cString: strerror(error.errnoCode))
             throw Files.Failure(
-                description: "the API cannot listen on \(settings.host):\(settings.port): \(why); --listen names another address")
+                description:
+                    "the API cannot listen on \(settings.host):\(settings.port): \(why); --listen names another address"
+            )
         }
 
         let gateway = GatewayAgent(
@@ -146,7 +149,9 @@ struct ControlPlane {
         var name = [CChar](repeating: 0, count: 256)
         guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
         let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).lowercased()
-        let isName = !text.isEmpty && text.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 46 }
+        let isName =
+            !text.isEmpty
+            && text.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 46 }
         return isName ? text : "localhost"
     }
 }

@@ -8,7 +8,8 @@ enum RevisionSecret {
         if let bytes = try PrivateFile.read(path) {
             if bytes.count == 64, bytes.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) { return bytes }
             throw Files.Failure(
-                description: "\(path): expected 64 hexadecimal digits; restore it from a backup, or remove it to get a new one")
+                description:
+                    "\(path): expected 64 hexadecimal digits; restore it from a backup, or remove it to get a new one")
         }
         var generator = SystemRandomNumberGenerator()  // the kernel's, so fit for keys
         let digits = Array("0123456789abcdef".utf8)

@@ -32,12 +32,14 @@ struct ServeCommand: AsyncParsableCommand {
     var podNetwork = true
 
     func validate() throws {
-        for (name, value) in [("--listen", listen), ("--gateway-listen", gatewayListen)] where ListenAddress(value) == nil {
+        for (name, value) in [("--listen", listen), ("--gateway-listen", gatewayListen)]
+        where ListenAddress(value) == nil {
             throw ValidationError("\(name): expected ADDRESS:PORT such as 127.0.0.1:8080, found \"\(value)\"")
         }
         if !(1...64).contains(loops) { throw ValidationError("--loops: expected 1 to 64, found \(loops)") }
         if Logger.Level(rawValue: logLevel) == nil {
-            throw ValidationError("--log-level: expected trace, debug, info, notice, warning or error, found \"\(logLevel)\"")
+            throw ValidationError(
+                "--log-level: expected trace, debug, info, notice, warning or error, found \"\(logLevel)\"")
         }
     }
 
