@@ -8,6 +8,11 @@ package final class GroupCommitter: Sendable {
     package enum Event: Sendable {
         /// Everything up to `revision` is on disk. `started` is the segment begun for this batch.
         case durable(revision: UInt64, started: Segment?)
+        /// The device has no room for what is queued. Nothing of it is written; it is tried again until it is, and this
+        /// is told again each time it does not fit.
+        case stalled(JournalError)
+        /// What was stalled is on disk.
+        case resumed
         /// Writing is over: nothing after the last durable revision is known.
         case failed(JournalError)
     }
@@ -17,7 +22,14 @@ package final class GroupCommitter: Sendable {
         var records: [Record] = []
         var isStopping = false
         var isWaiting = false
+        var isStalled = false
         var hasFailed = false
+
+        /// Whether there was a stall, which is over.
+        mutating func endStall() -> Bool {
+            defer { isStalled = false }
+            return isStalled
+        }
     }
 
     private let queue = Mutex(Queue())
@@ -54,6 +66,9 @@ package final class GroupCommitter: Sendable {
         commit(batch)
     }
 
+    /// Tries a full device again now, and not only when it is time.
+    package func retry() { if queue.withLock({ $0.isStalled }) { wakeUp.raise() } }
+
     /// Makes everything durable, ends the thread and closes the log.
     package func stop() {
         queue.withLock { $0.isStopping = true }
@@ -72,6 +87,9 @@ package final class GroupCommitter: Sendable {
             let batch = take()
             if !batch.isEmpty {
                 commit(batch)
+                let (isStalled, isStopping) = queue.withLock { ($0.isStalled, $0.isStopping) }
+                if isStalled, isStopping { return }
+                if isStalled { wakeUp.wait(atMostMilliseconds: JournalLimits.retryMilliseconds) }
                 continue
             }
             let (mustWait, isStopping) = queue.withLock { queue in
@@ -95,21 +113,32 @@ package final class GroupCommitter: Sendable {
         var rest = batch[...]
         while !rest.isEmpty {
             let part = Self.part(of: rest)
-            rest = rest.dropFirst(part.count)
             do {
                 let started = try writer.withLock { writer throws(JournalError) in try writer.write(part) }
+                rest = rest.dropFirst(part.count)
                 onEvent(.durable(revision: part.last?.revision ?? 0, started: started))
             } catch {
+                if case .noSpace = error { return stall(error, rest) }
                 fail(error)
                 return
             }
         }
+        if queue.withLock({ $0.endStall() }) { onEvent(.resumed) }
         if !queue.withLock({ $0.records.isEmpty }) { return }
         do {
             try writer.withLock { writer throws(JournalError) in try writer.noteDurability(synced: false) }
         } catch {
             fail(error)
         }
+    }
+
+    /// Puts back what did not fit, in front of what came since.
+    private func stall(_ error: JournalError, _ rest: ArraySlice<Record>) {
+        queue.withLock { queue in
+            queue.records.insert(contentsOf: rest, at: 0)
+            queue.isStalled = true
+        }
+        onEvent(.stalled(error))
     }
 
     private func fail(_ error: JournalError) {

@@ -3,6 +3,8 @@ package import Seams
 /// Why the log cannot be read or written.
 package enum JournalError: Error, Sendable, CustomStringConvertible {
     case fileSystem(FileError)
+    /// The device has no room for what was to be written. Nothing of it was written, and it may be tried again.
+    case noSpace(FileError)
     /// Bytes that were durable are not what they were. Nothing was changed.
     case damaged(file: String, offset: Int, reason: String)
 
@@ -11,7 +13,7 @@ package enum JournalError: Error, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .fileSystem(let error): error.description
+        case .fileSystem(let error), .noSpace(let error): error.description
         case .newer(let file, let version, let supported): "\(file) has format \(version), newer than \(supported)"
         case .damaged(let file, let offset, let reason): "\(file) is damaged at byte \(offset): \(reason)"
         }

@@ -96,7 +96,7 @@ package struct LogRecovery {
         }
         let segment = Segment(firstRevision: anchor.revision + 1, previous: anchor.hash)
         let file = try files { () throws(FileError) in
-            try LogWriter.create(segment, directory: directory, fileSystem: fileSystem)
+            try LogWriter.create(segment, room: 0, directory: directory, fileSystem: fileSystem)
         }
         let writer = LogWriter(
             directory: directory, fileSystem: fileSystem, configuration: configuration, file: file,

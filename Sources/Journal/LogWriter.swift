@@ -2,6 +2,9 @@ internal import Seams
 
 /// The end of the log: writes batches of records, each made durable by one sync. Owned by one thread. After an error it
 /// refuses everything, because nothing is known of the bytes that were under way.
+///
+/// A full device is no such error. The room for a batch is on the device, as synced zeros, before anything of the batch
+/// is written, so a batch that finds no room leaves the log as it was and may be written later.
 package struct LogWriter: Sendable {
     private let directory: String
     private let fileSystem: any FileSystem
@@ -41,8 +44,8 @@ package struct LogWriter: Sendable {
 
     /// Writes `batch` and returns when it is durable. Returns the segment that was started for it, if one was.
     package mutating func write(_ batch: ArraySlice<Record>) throws(JournalError) -> Segment? {
-        try run { (writer: inout LogWriter) throws(FileError) in
-            let started = writer.offset >= writer.configuration.segmentBytes ? try writer.startSegment() : nil
+        let started = try makeRoom(batch.reduce(0) { $0 + RecordFormat.size(payload: $1.payload.count) })
+        return try run { (writer: inout LogWriter) throws(FileError) in
             for record in batch { writer.append(record) }
             try writer.writeBuffer()
             try writer.file.sync()
@@ -53,8 +56,14 @@ package struct LogWriter: Sendable {
     }
 
     /// Notes how far the log is durable, so that a damaged last record is told from one that was never finished. Cheap:
-    /// not synced unless asked for.
+    /// not synced unless asked for. Without room for it there is none, which is no failure.
     package mutating func noteDurability(synced: Bool) throws(JournalError) {
+        if !noteIsCurrent, offset + Self.noteSize > filled {
+            do throws(JournalError) { try makeRoomHere(Self.noteSize) } catch {
+                if case .noSpace = error { return }
+                throw error
+            }
+        }
         try run { (writer: inout LogWriter) throws(FileError) in
             if !writer.noteIsCurrent {
                 writer.append(Record(revision: writer.lastRevision, flags: .durabilityNote, payload: []))
@@ -89,40 +98,104 @@ package struct LogWriter: Sendable {
         lastRevision = record.revision
     }
 
-    /// Puts the buffer behind the last record, with zeros behind it when the file must grow anyway.
+    /// Puts the buffer behind the last record, into room that was made for it.
     private mutating func writeBuffer() throws(FileError) {
-        let end = offset + buffer.count
-        if end > filled {
-            filled = configuration.growthBytes == 0 ? end : end + configuration.growthBytes
-            buffer.append(contentsOf: repeatElement(0, count: filled - end))
-        }
+        precondition(offset + buffer.count <= filled, "\(buffer.count) bytes at \(offset), but room to \(filled)")
         try file.write(buffer, at: offset)
-        offset = end
+        offset += buffer.count
         buffer.removeAll(keepingCapacity: buffer.capacity <= JournalLimits.batchBytes)
     }
 
+    // MARK: Room
+
+    private static let noteSize = RecordFormat.size(payload: 0)
+
+    /// Makes sure that `count` bytes and a note have their place on the device, in the next segment where it is time for
+    /// one. Throws `noSpace` where they have not; the log is then as it was.
+    private mutating func makeRoom(_ count: Int) throws(JournalError) -> Segment? {
+        let needed = count + Self.noteSize
+        if offset < configuration.segmentBytes {
+            try makeRoomHere(needed)
+            return nil
+        }
+        return try claim { (writer: inout LogWriter) throws(FileError) in try writer.startSegment(room: needed) }
+    }
+
+    private mutating func makeRoomHere(_ count: Int) throws(JournalError) {
+        if offset + count <= filled { return }
+        try claim { (writer: inout LogWriter) throws(FileError) in
+            try writer.grow(to: writer.offset + count + writer.configuration.growthBytes)
+        }
+    }
+
+    /// Runs what takes room from the device. Having none is the one error after which the log may be written again.
+    private mutating func claim<Result>(
+        _ body: (inout LogWriter) throws(FileError) -> Result
+    ) throws(JournalError) -> Result {
+        // A note is part of the chain, and must not be lost in a growth that fails.
+        if durable < offset {
+            try run { (writer: inout LogWriter) throws(FileError) in
+                try writer.file.sync()
+                writer.durable = writer.offset
+            }
+        }
+        if let failure { throw failure }
+        do {
+            return try body(&self)
+        } catch {
+            if error.code == .noSpace { throw .noSpace(error) }
+            failure = .fileSystem(error)
+            throw .fileSystem(error)
+        }
+    }
+
+    private mutating func grow(to size: Int) throws(FileError) {
+        do {
+            try file.write(Array(repeating: 0, count: size - filled), at: filled)
+            try file.sync()
+            filled = size
+        } catch {
+            // Gives back what the device had left. Where this fails there are zeros, as behind every end.
+            if error.code == .noSpace { try? file.truncate(to: filled) }
+            throw error
+        }
+    }
+
     /// Starts the next segment. The one before is durable whole, and the new file's name is durable before a record is.
-    private mutating func startSegment() throws(FileError) -> Segment {
-        // A note at its end is part of the chain that the new header continues.
-        if durable < offset { try file.sync() }
+    private mutating func startSegment(room: Int) throws(FileError) -> Segment {
         let segment = Segment(firstRevision: lastRevision + 1, previous: hash)
         let path = "\(directory)/\(segment.name)"
-        let next = try Self.create(segment, directory: directory, fileSystem: fileSystem)
+        let room = room + configuration.growthBytes
+        let next: any File
+        do {
+            next = try Self.create(segment, room: room, directory: directory, fileSystem: fileSystem)
+        } catch {
+            // Left where it is it would be in the way of the next attempt.
+            if error.code == .noSpace, try fileSystem.exists(path) { try fileSystem.remove(path) }
+            throw error
+        }
         file.close()
         file = next
         self.path = path
         offset = Segment.headerSize
         durable = offset
-        filled = offset
+        filled = offset + room
         return segment
     }
 
-    static func create(_ segment: Segment, directory: String, fileSystem: any FileSystem) throws(FileError) -> any File
-    {
+    /// Makes the file of a segment with `room` for records, durable with its name.
+    static func create(
+        _ segment: Segment, room: Int, directory: String, fileSystem: any FileSystem
+    ) throws(FileError) -> any File {
         let file = try fileSystem.open("\(directory)/\(segment.name)", .create(permissions: 0o600))
-        try file.write(segment.header, at: 0)
-        try file.sync()
-        try fileSystem.syncDirectory(directory)
-        return file
+        do {
+            try file.write(segment.header + Array(repeating: 0, count: room), at: 0)
+            try file.sync()
+            try fileSystem.syncDirectory(directory)
+            return file
+        } catch {
+            file.close()
+            throw error
+        }
     }
 }

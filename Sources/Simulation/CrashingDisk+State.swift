@@ -157,7 +157,12 @@ struct DiskState: Sendable {
         let crashes = try begin("write", path)
         if case .write(let bytes, let offset) = change {
             let growth = max(0, offset + bytes.count - files[number].current.count)
-            if capacity < .max, contents.reduce(growth, { $0 + $1.bytes.count }) > capacity {
+            let free = capacity < .max ? max(0, capacity - contents.reduce(0) { $0 + $1.bytes.count }) : .max
+            if growth > free {
+                // As much as fits is written, as the kernel does it.
+                let part = DiskState.Change.write(Array(bytes.prefix(max(0, bytes.count - growth) + free)), offset)
+                part.apply(to: &files[number].current)
+                files[number].unsynced.append(part)
                 throw FileError(.noSpace, operation: "write", path: path, reason: "no space left")
             }
         }

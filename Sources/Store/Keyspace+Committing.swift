@@ -41,27 +41,26 @@ extension Keyspace {
             for wake in wakes { wake() }
             withExtendedLifetime(garbage) {}
             if let due { write(due) }
+        case .stalled(let error): stall(error)
+        case .resumed: resume()
         case .failed(let error):
-            let reason = StoreError.readOnly(reason: Self.reason(error))
+            let reason = StoreError.readOnly(
+                reason: "the log could not be written (\(error)); check the disk, then restart the server")
             let waiters = state.withLock { state in
                 state.refuseWrites(reason)
                 return state.takeWaiters()
             }
             for waiter in waiters { waiter.resume(.failure(reason)) }
+            tellWritability()
         }
-    }
-
-    private static func reason(_ error: JournalError) -> String {
-        if case .fileSystem(let error) = error, error.code == .noSpace {
-            return "the disk is full (\(error)); free some space, then restart the server"
-        }
-        return "the log could not be written (\(error)); check the disk, then restart the server"
     }
 }
 
 /// Somebody waiting for the disk.
 struct DurabilityWaiter: Sendable {
     let revision: Revision
+    /// When it began to wait, on the monotonic clock.
+    let since: Duration
     /// Called once, on the thread that learned the result. Must not block and not call back into the store.
     let resume: @Sendable (Result<Void, StoreError>) -> Void
 }

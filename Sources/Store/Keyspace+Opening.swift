@@ -117,7 +117,7 @@ extension KeyspaceState {
 extension StoreError {
     init(_ error: JournalError) {
         switch error {
-        case .fileSystem(let error): self = .fileSystem(reason: error.description)
+        case .fileSystem(let error), .noSpace(let error): self = .fileSystem(reason: error.description)
         case .damaged(let file, let offset, let reason):
             self = .damaged(file: file, offset: offset, reason: reason, remedy: Keyspace.damageRemedy)
         case .newer(let file, let version, let supported):

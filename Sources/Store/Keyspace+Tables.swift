@@ -73,6 +73,7 @@ extension Keyspace {
     private func refuseWrites(after error: StoreError) {
         guard case .damaged = error else { return }
         state.withLock { $0.refuseWrites(.readOnly(reason: error.description)) }
+        tellWritability()
     }
 
     var isClosed: Bool { committer.withLock { $0 == nil } }

@@ -29,6 +29,8 @@ package final class Keyspace: Sendable {
     let merging = Mutex<DedicatedThread?>(nil)
     let verifying = Mutex<DedicatedThread?>(nil)
     let verificationEnd = Signal()
+    /// Who is told when writes begin to be refused, and when they are taken again.
+    let writabilityObserver = Mutex<(@Sendable (StoreError?) -> Void)?>(nil)
 
     init(
         state: KeyspaceState, log: LogFolder, clock: any Clock, keys: SealingKeys, configuration: StoreConfiguration,
@@ -41,9 +43,6 @@ package final class Keyspace: Sendable {
         self.configuration = configuration
         self.recoveryNote = recoveryNote
     }
-
-    /// Whether writes are taken: false once the disk failed or filled up, until a restart.
-    package var isWritable: Bool { state.withLock { $0.refusal == nil } }
 
     // MARK: Reading
 
@@ -76,6 +75,7 @@ package final class Keyspace: Sendable {
         try transaction.validate()
         guard let committer = committer.withLock({ $0 }) else { throw .closed }
         let time = clock.monotonic()
+        hurryStalledWrites(time, committer)
         let (revision, wakes) = try state.withLock { state throws(StoreError) in
             let before = state.history.last
             guard let changes = try state.prepare(transaction, time: time) else {
@@ -95,7 +95,8 @@ package final class Keyspace: Sendable {
     package func waitDurable(_ revision: Revision) async throws(StoreError) {
         if configuration.committing == .inline { flush() }
         let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
-            register(DurabilityWaiter(revision: revision) { continuation.resume(returning: $0) })
+            register(
+                DurabilityWaiter(revision: revision, since: clock.monotonic()) { continuation.resume(returning: $0) })
         }
         try result.get()
     }
@@ -104,7 +105,7 @@ package final class Keyspace: Sendable {
     /// this returns. It must not block and not call back into the store.
     package func whenDurable(_ revision: Revision, _ body: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         if configuration.committing == .inline { flush() }
-        register(DurabilityWaiter(revision: revision, resume: body))
+        register(DurabilityWaiter(revision: revision, since: clock.monotonic(), resume: body))
     }
 
     private func register(_ waiter: DurabilityWaiter) {

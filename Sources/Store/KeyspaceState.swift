@@ -18,6 +18,8 @@ struct KeyspaceState: Sendable {
     var cursors = CursorTable()
     /// Why writes are refused, once they are.
     private(set) var refusal: StoreError?
+    /// Set while the device has no space for what is sequenced.
+    var stall: WriteStall?
     let configuration: StoreConfiguration
     /// The files of the log, the last being written.
     var segments: [Segment] = []
@@ -57,6 +59,7 @@ struct KeyspaceState: Sendable {
     /// What the transaction would change as the next revision; `nil` when that is nothing.
     func prepare(_ transaction: Transaction, time: Duration) throws(StoreError) -> RevisionChanges? {
         if let refusal { throw refusal }
+        if let stall { throw stall.reason }
         if pendingBytes > StoreLimits.pendingBytes { throw .busy }
         try check(transaction.conditions)
         let revision = history.last.next
@@ -151,9 +154,12 @@ struct KeyspaceState: Sendable {
         if refusal == nil { refusal = reason }
     }
 
-    mutating func takeWaiters() -> [DurabilityWaiter] {
-        defer { waiters = [] }
-        return waiters
+    mutating func takeWaiters() -> [DurabilityWaiter] { takeWaiters(before: .seconds(Int64.max)) }
+
+    /// Those that began to wait before `time`, which wait no longer.
+    mutating func takeWaiters(before time: Duration) -> [DurabilityWaiter] {
+        defer { waiters.removeAll { $0.since < time } }
+        return waiters.filter { $0.since < time }
     }
 
     mutating func close() -> (wakes: [Wake], waiters: [DurabilityWaiter]) { (cursors.close(), takeWaiters()) }

@@ -13,6 +13,10 @@ package enum StoreLimits {
     /// Bytes of a table that one read takes at most, and that it takes although nobody asked for them.
     static let readBytes = 1024 * 1024
     static let readGap = 4096
+    /// How long a write that is sequenced waits for space on the device before its writer is told that it may be lost.
+    package static let stalledWait = Duration.seconds(10)
+    /// The shortest time between two attempts at a full device.
+    static let stalledPause = Duration.milliseconds(100)
     /// Revisions one poll of a watch returns at most.
     static let pollRevisions = 512
 }

@@ -6,8 +6,10 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
     case compacted(Revision)
     /// The revision asked for has not happened.
     case future(Revision)
-    /// Writes are over until a restart: the disk failed, or is full.
+    /// Writes are over until a restart: the disk failed.
     case readOnly(reason: String)
+    /// The device has no space. What was sequenced before is written once it has, and writes are taken again then.
+    case full(reason: String)
     /// More is waiting for the disk than may wait. Try again.
     case busy
     /// A malformed key, or a value or transaction beyond the limits.
@@ -31,6 +33,7 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
         case .compacted(let revision): "history before revision \(revision) is compacted: read the present state again"
         case .future(let revision): "revision \(revision) has not happened yet"
         case .readOnly(let reason): "the store is read-only: \(reason)"
+        case .full(let reason): "no space on the device (\(reason)); free some, writing resumes by itself"
         case .busy: "too many writes wait for the disk: try again"
         case .invalid(let reason): reason
         case .locked(let path): "\(path) is locked: another server uses this data directory; stop it first"

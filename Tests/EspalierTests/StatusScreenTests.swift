@@ -41,8 +41,11 @@ import Testing
         ])
     }
 
-    private func screen(_ landscapes: [Document], pods: [Document] = []) -> StatusScreen {
-        StatusScreen(landscapes: landscapes, rollouts: [], pods: pods, routes: [], events: [], now: now)
+    private func screen(
+        _ landscapes: [Document], pods: [Document] = [], server: [StatusScreen.Problem] = []
+    ) -> StatusScreen {
+        StatusScreen(
+            landscapes: landscapes, rollouts: [], pods: pods, routes: [], events: [], server: server, now: now)
     }
 
     @Test func aReadyLandscapeShowsWhereItIsAndNoProblems() {
@@ -84,7 +87,8 @@ import Testing
         ]
         let screen = StatusScreen(
             landscapes: [landscape(ready: false, message: "0 of 1 pods ready")], rollouts: [], pods: [pod], routes: [],
-            events: [warning("ours", "HTTP probe answered 404"), warning("foreign", "of somebody else")], now: now)
+            events: [warning("ours", "HTTP probe answered 404"), warning("foreign", "of somebody else")], server: [],
+            now: now)
         #expect(
             screen.problems == [
                 .init(what: "landscape default/shop: Ready (ServicesReady)", why: "0 of 1 pods ready"),
@@ -126,6 +130,22 @@ import Testing
             screen([]).lines == [
                 "No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."
             ])
+    }
+
+    @Test func aServerThatIsNotReadySaysWhy() {
+        let answer = """
+            [+]ping ok
+            [-]store failed: no space on the device; free some, writing resumes by itself
+            readyz check failed
+            """
+        let problems = StatusScreen.serverProblems(answer)
+        #expect(
+            problems == [
+                .init(what: "server: store", why: "no space on the device; free some, writing resumes by itself")
+            ])
+        #expect(screen([], server: problems).lines.contains { $0.contains("server: store") })
+        #expect(screen([landscape(ready: true)], server: problems).problems == problems)
+        #expect(StatusScreen.serverProblems("[+]ping ok\nreadyz check passed\n").isEmpty)
     }
 
     @Test func theNewestRolloutCounts() {

@@ -95,7 +95,7 @@ struct ThreadTests {
             }
             try await group.waitForAll()
         }
-        #expect(store.isWritable)
+        #expect(store.writeRefusal == nil)
         store.close()
         let again = try open(change)
         defer { again.close() }

@@ -2,7 +2,7 @@
 
 Each run begins with an empty data directory, so that first start, keys, log and writes are all covered; strace does the
 harm, to the unmodified binary. A write that was acknowledged must be there after the restart; one that was refused or
-not answered may be there or not; after an error other than a full disk no write is acknowledged until the restart.
+not answered may be there or not; after an error no write is acknowledged until the restart, unless it was want of space.
 """
 import argparse
 import errno

@@ -229,6 +229,8 @@ extension APIError {
                 retryAfterSeconds: 1)
         case .busy:
             self = APIError(code: 429, reason: .tooManyRequests, message: error.description, retryAfterSeconds: 1)
+        case .full:
+            self = APIError(code: 503, reason: .serviceUnavailable, message: error.description, retryAfterSeconds: 1)
         case .readOnly, .closed, .locked:
             self = APIError(code: 503, reason: .serviceUnavailable, message: error.description)
         case .invalid(let reason): self = .badRequest(reason)

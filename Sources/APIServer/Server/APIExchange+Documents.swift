@@ -84,15 +84,17 @@ extension APIExchange {
 
     /// `/healthz` and `/livez` say that the process lives; `/readyz` that every part of it does its work.
     private func health(_ kind: String, _ check: String?) {
-        var results: [(name: String, isGood: Bool)] = [("ping", true)]
+        var results: [(name: String, failure: String?)] = [("ping", nil)]
         if kind == "readyz" { results += handler.checkResults }
         if let check {
             guard let found = results.first(where: { $0.name == check }) else { return notFound() }
             results = [found]
         }
-        let failed = results.filter { !$0.isGood }
+        let failed = results.filter { $0.failure != nil }
         if failed.isEmpty, !query.has("verbose") { return plain(.ok, "ok") }
-        var text = results.map { "[\($0.isGood ? "+" : "-")]\($0.name) \($0.isGood ? "ok" : "failed")\n" }.joined()
+        var text = results.map { result in
+            result.failure.map { "[-]\(result.name) failed: \($0)\n" } ?? "[+]\(result.name) ok\n"
+        }.joined()
         text += "\(kind) check \(failed.isEmpty ? "passed" : "failed")\n"
         plain(failed.isEmpty ? .ok : .serviceUnavailable, text)
     }
@@ -104,6 +106,8 @@ extension APIExchange {
             espalier_store_revision{state="sequenced"} \(store.sequencedRevision)
             espalier_store_revision{state="durable"} \(store.durableRevision)
             espalier_store_revision{state="compacted"} \(store.compactedRevision)
+            # TYPE espalier_store_writable gauge
+            espalier_store_writable \(store.writeRefusal == nil ? 1 : 0)
             # TYPE espalier_store_documents gauge
             espalier_store_documents \(store.snapshot(.durable).count(prefix: []))
 

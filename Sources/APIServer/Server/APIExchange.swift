@@ -213,9 +213,9 @@ final class APIExchange {
     }
 
     /// Refuses a request. A write is judged by what is sequenced: its refusal must not tell of something that a power cut
-    /// could still undo.
+    /// could still undo. That the store takes no writes tells of nothing.
     func refuseWhenDurable(_ error: APIError) {
-        if request.method == .GET || request.method == .HEAD { return refuse(error) }
+        if request.method == .GET || request.method == .HEAD || error.code == 503 { return refuse(error) }
         whenDurable(nil) { _ throws(APIError) in throw error }
     }
 

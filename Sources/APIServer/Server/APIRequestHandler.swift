@@ -10,7 +10,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
     let authorizer: any Authorizer
     private let credentials: Credentials
     private let logs = Mutex<(any PodLogSource)?>(nil)
-    private let checks = Mutex<[String: @Sendable () -> Bool]>([:])
+    private let checks = Mutex<[String: @Sendable () -> String?]>([:])
 
     package init(
         pipeline: APIPipeline, credentials: Credentials, authorizer: any Authorizer = AdministratorAuthorizer()
@@ -25,13 +25,13 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     var logSource: (any PodLogSource)? { logs.withLock { $0 } }
 
-    /// Adds a check that `/readyz` waits for.
-    package func addCheck(_ name: String, _ check: @escaping @Sendable () -> Bool) {
+    /// Adds a check that `/readyz` waits for. It says what is wrong, in words that anybody may read, or nothing.
+    package func addCheck(_ name: String, _ check: @escaping @Sendable () -> String?) {
         checks.withLock { $0[name] = check }
     }
 
     /// The checks with their results, by name.
-    var checkResults: [(name: String, isGood: Bool)] {
+    var checkResults: [(name: String, failure: String?)] {
         checks.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value()) }
     }
 

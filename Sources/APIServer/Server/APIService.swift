@@ -49,7 +49,14 @@ package final class APIService: Sendable {
         let token = try administratorToken(pki)
         let handler = APIRequestHandler(pipeline: pipeline, credentials: Credentials(administratorToken: token))
         let store = pipeline.store
-        handler.addCheck("store") { store.isWritable }
+        handler.addCheck("store") { store.writeRefusal.map(Self.publicReason) }
+        store.onWritability { refusal in
+            if let refusal {
+                logger.error("the store refuses writes", metadata: ["reason": "\(refusal)"])
+            } else {
+                logger.info("the store takes writes again")
+            }
+        }
         let listener = try await HTTPListener.start(
             host: options.host, port: options.port, certificate: material.certificate, key: material.key, group: group,
             handler: handler)
@@ -65,6 +72,12 @@ package final class APIService: Sendable {
         }
         logger.info("the API is served", metadata: ["url": "\(url)"])
         return APIService(handler: handler, url: url, listener: listener, tidying: tidying)
+    }
+
+    /// Why nothing is written, for readers without credentials: no path, no file.
+    private static func publicReason(_ refusal: StoreError) -> String {
+        if case .full = refusal { return "no space on the device; free some, writing resumes by itself" }
+        return "nothing is written any more; the server's log says why"
     }
 
     package func stop() async {

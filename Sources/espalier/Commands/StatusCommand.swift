@@ -25,12 +25,19 @@ struct StatusCommand: AsyncParsableCommand {
             rollouts: try await all(RolloutView.resource).map(RolloutView.init),
             pods: try await all(GroupResource(group: "", resource: "pods")),
             routes: try await all(GroupResource(group: "espalier.dev", resource: "routes")),
-            events: try await all(Events.resource), now: SystemClock().now())
+            events: try await all(Events.resource), server: try await Self.serverProblems(session.client),
+            now: SystemClock().now())
         if let landscape, screen.landscapes.isEmpty {
             throw APIError.badRequest("no landscape \"\(landscape)\" in namespace \(session.namespace)")
         }
         for line in screen.lines { Terminal.print(line) }
         if !screen.problems.isEmpty { throw Terminal.Exit(code: 1) }
+    }
+
+    /// What keeps the server from being ready, in its own words.
+    private static func serverProblems(_ client: HTTPClient) async throws -> [StatusScreen.Problem] {
+        let answer = try await client.request("GET", "/readyz?verbose", accept: "text/plain")
+        return StatusScreen.serverProblems(String(decoding: answer.body, as: UTF8.self))
     }
 }
 
@@ -46,18 +53,31 @@ struct StatusScreen {
     let pods: [Document]
     let routes: [Document]
     let events: [Document]
+    /// What is wrong with the server itself.
+    let server: [Problem]
     let now: Instant
+
+    /// Reads the answer of `/readyz?verbose`: lines of checks, those that failed with a reason.
+    static func serverProblems(_ text: String) -> [Problem] {
+        text.split(separator: "\n").compactMap { line in
+            guard line.hasPrefix("[-]"), let end = line.firstIndex(of: " ") else { return nil }
+            let why = line[line.index(after: end)...]
+            return Problem(
+                what: "server: \(line.dropFirst(3).prefix { $0 != " " })",
+                why: why.hasPrefix("failed: ") ? String(why.dropFirst("failed: ".count)) : String(why))
+        }
+    }
 
     /// Warnings older than this are history.
     private static let recent = Duration.seconds(600)
 
     var lines: [String] {
-        if landscapes.isEmpty {
+        if landscapes.isEmpty, server.isEmpty {
             return ["No landscapes. Declare one with `espalier apply -f FILE`; manifests/quickstart holds an example."]
         }
         var lines: [String] = []
         for landscape in landscapes { lines += section(landscape) + [""] }
-        lines.removeLast()
+        if !lines.isEmpty { lines.removeLast() }
         let problems = problems
         if !problems.isEmpty {
             lines += ["", Terminal.paint("What is wrong", .red)]
@@ -115,7 +135,7 @@ struct StatusScreen {
 
     /// What is wrong, the cause first: landscapes, routes, pods, then recent warnings nothing else explains.
     var problems: [Problem] {
-        var problems: [Problem] = []
+        var problems = server
         for document in landscapes
             + routes.filter({ route in landscapes.contains { Self.isPart(route, of: $0) } || landscapes.isEmpty })
         {

@@ -65,7 +65,7 @@ struct ClientCampaign {
             if random.oneIn(24) { follow() }
             if random.oneIn(150) { compact() }
             if random.oneIn(faultRarity) { arrangeFault() }
-            if simulated.disk.hasCrashed || !simulated.store.isWritable { try restart(keepingAll: false) }
+            if simulated.disk.hasCrashed || simulated.store.writeRefusal != nil { try restart(keepingAll: false) }
         }
         simulated.store.flush()
         if simulated.disk.hasCrashed { try restart(keepingAll: false) }
