@@ -3,13 +3,12 @@ package import Seams
 /// Why the log cannot be read or written.
 package enum JournalError: Error, Sendable, CustomStringConvertible {
     case fileSystem(FileError)
+    /// A file was written by a newer version. Nothing was changed.
+    case newer(file: String, version: UInt32, supported: UInt32)
     /// The device has no room for what was to be written. Nothing of it was written, and it may be tried again.
     case noSpace(FileError)
     /// Bytes that were durable are not what they were. Nothing was changed.
     case damaged(file: String, offset: Int, reason: String)
-
-    /// A file was written by a newer version. Nothing was changed.
-    case newer(file: String, version: UInt32, supported: UInt32)
 
     package var description: String {
         switch self {

@@ -75,7 +75,8 @@ package struct LogRecovery {
         guard let name = names.last else { return }
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
         try checkVersion(name, bytes)
-        if Segment(header: bytes) != nil || intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil
+        if Segment(header: bytes) != nil
+            || RecordFormat.intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil
         {
             return
         }
@@ -134,7 +135,7 @@ package struct LogRecovery {
                 if !record.flags.contains(.durabilityNote), record.revision > anchor.revision { try apply(record) }
                 offset = next
             case .none(let reason):
-                if isLast, let later = intactRecord(in: bytes, from: offset, durableBeyond: offset) {
+                if isLast, let later = RecordFormat.intactRecord(in: bytes, from: offset, durableBeyond: offset) {
                     throw damage(name, offset, "\(reason), but the record at byte \(later) says that it was durable")
                 }
                 end = min(offset, bytes.count)
@@ -146,6 +147,7 @@ package struct LogRecovery {
         }
     }
 
+    /// A segment of a newer version is not damage, and not ours to remove.
     private func checkVersion(_ name: String, _ bytes: [UInt8]) throws(JournalError) {
         guard let version = Segment.version(ofHeader: bytes), version > Segment.version else { return }
         throw .newer(file: path(name), version: version, supported: Segment.version)
@@ -184,21 +186,6 @@ package struct LogRecovery {
         if !isNote, record.revision == anchor.revision, header.hash != anchor.hash {
             throw damage(name, offset, "revision \(record.revision) is not the one the state was made from")
         }
-    }
-
-    /// The first whole record from `offset` on that says the segment was durable beyond `durable`.
-    private func intactRecord(in bytes: [UInt8], from offset: Int, durableBeyond durable: Int) -> Int? {
-        var offset = RecordFormat.aligned(offset)
-        while offset + RecordFormat.headerSize <= bytes.count {
-            if bytes[offset] == RecordFormat.mark[0],
-                case .record(_, let header, _) = RecordFormat.read(bytes, at: offset),
-                header.durable > durable
-            {
-                return offset
-            }
-            offset += RecordFormat.alignment
-        }
-        return nil
     }
 
     /// Cuts what a crash left behind the last whole record, and makes durable what was only written. That is written

@@ -1,4 +1,4 @@
-internal import Seams
+package import Seams
 
 /// The end of the log: writes batches of records, each made durable by one sync. Owned by one thread. After an error it
 /// refuses everything, because nothing is known of the bytes that were under way.
@@ -110,8 +110,8 @@ package struct LogWriter: Sendable {
 
     private static let noteSize = RecordFormat.size(payload: 0)
 
-    /// Makes sure that `count` bytes and a note have their place on the device, in the next segment where it is time for
-    /// one. Throws `noSpace` where they have not; the log is then as it was.
+    /// Makes sure that `count` bytes and a note have their place on the device, in the next segment where it is time
+    /// for one. Throws `noSpace` where they have not; the log is then as it was.
     private mutating func makeRoom(_ count: Int) throws(JournalError) -> Segment? {
         let needed = count + Self.noteSize
         if offset < configuration.segmentBytes {
@@ -181,6 +181,14 @@ package struct LogWriter: Sendable {
         durable = offset
         filled = offset + room
         return segment
+    }
+
+    /// Makes an empty log that begins after `anchor`.
+    package static func begin(
+        after anchor: LogRecovery.Anchor, directory: String, fileSystem: any FileSystem
+    ) throws(FileError) {
+        let segment = Segment(firstRevision: anchor.revision + 1, previous: anchor.hash)
+        try create(segment, room: 0, directory: directory, fileSystem: fileSystem).close()
     }
 
     /// Makes the file of a segment with `room` for records, durable with its name.

@@ -21,7 +21,7 @@ package struct Segment: Sendable, Equatable {
 
     var header: [UInt8] { header(version: Self.version) }
 
-    func header(version: UInt32) -> [UInt8] {
+    package func header(version: UInt32) -> [UInt8] {
         var bytes = Self.magic
         bytes.appendInteger(version)
         bytes.appendInteger(UInt32(0))
@@ -48,7 +48,7 @@ package struct Segment: Sendable, Equatable {
         self.init(firstRevision: first, previous: ChainHash(bytes: Array(bytes[24..<56])))
     }
 
-    init(firstRevision: UInt64, previous: ChainHash) {
+    package init(firstRevision: UInt64, previous: ChainHash) {
         self.firstRevision = firstRevision
         self.previous = previous
     }

@@ -29,12 +29,13 @@ package struct Entry: @unchecked Sendable {
     /// An entry whose value is in memory.
     init(
         key: StoreKey, value: Bytes, createRevision: Revision, modRevision: Revision, revisionOffset: Int?,
-        isSealed: Bool
+        keyIdentifier: UInt16
     ) {
         self = key.bytes.withUnsafeBytes { bytes in
             Entry(
                 key: bytes, createRevision: createRevision, modRevision: modRevision, revisionOffset: revisionOffset,
-                isSealed: isSealed, count: value.count, place: ValuePlace(value: .memory(value)))
+                isSealed: keyIdentifier != 0, count: value.count,
+                place: ValuePlace(value: .memory(value), keyIdentifier: keyIdentifier))
         }
     }
 
@@ -44,6 +45,8 @@ package struct Entry: @unchecked Sendable {
     package var modRevision: Revision { Revision(rawValue: header { $0.pointee.modRevision }) }
     /// Sealed on disk: clear only in memory.
     package var isSealed: Bool { header { $0.pointee.isSealed } }
+    /// The key that seals it on disk, in the file that holds it now; 0 where it is there in clear.
+    package var keyIdentifier: UInt16 { place.keyIdentifier }
     /// Bytes of the value.
     package var count: Int { Int(header { $0.pointee.count }) }
     /// Where in the value the digits of `modRevision` stand.
@@ -137,7 +140,7 @@ struct ValuePlace: Sendable {
     var value: Value
     /// In a table: where, in units of eight bytes.
     var offset: UInt32 = 0
-    /// In a table: the key that sealed it, 0 for none.
+    /// The key that sealed it on disk, 0 for none.
     var keyIdentifier: UInt16 = 0
 }
 

@@ -16,9 +16,10 @@ extension Keyspace {
         let log = "\(directory)/log"
         let lock = try prepare(directory, log: log, fileSystem)
         do {
-            let (state, recovered, obsolete) = try recover(log, fileSystem, clock, keys, configuration)
+            let ring = KeyRing(keys)
+            let (state, recovered, obsolete) = try recover(log, fileSystem, clock, ring, configuration)
             let keyspace = Keyspace(
-                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keys: keys,
+                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keyRing: ring,
                 configuration: configuration, recoveryNote: recovered.cut)
             keyspace.removeFiles(obsolete)
             keyspace.attach(recovered.writer)
@@ -47,15 +48,18 @@ extension Keyspace {
     }
 
     private static func recover(
-        _ log: String, _ fileSystem: any FileSystem, _ clock: any Clock, _ keys: SealingKeys,
+        _ log: String, _ fileSystem: any FileSystem, _ clock: any Clock, _ ring: KeyRing,
         _ configuration: StoreConfiguration
     ) throws(StoreError) -> (KeyspaceState, LogRecovery.Recovered, obsolete: [String]) {
         let chain = try TableChain.find(in: log, fileSystem)
         var tables: [Table] = []
         for range in chain.ranges {
-            tables.append(try Table.open(range, directory: log, fileSystem: fileSystem, keys: keys))
+            tables.append(try Table.open(range, directory: log, fileSystem: fileSystem, keys: ring))
         }
-        var state = KeyspaceState(tables: tables, entries: try Table.load(tables), configuration: configuration)
+        let keys = ring.keys
+        let entries = try Table.load(tables)
+        try checkKeys(entries)
+        var state = KeyspaceState(tables: tables, entries: entries, configuration: configuration)
         let anchor = LogRecovery.Anchor(
             revision: state.durable.revision.rawValue, hash: tables.last?.footer.hash ?? .origin)
         let time = clock.monotonic()
@@ -72,6 +76,7 @@ extension Keyspace {
             }
             if let contentError { throw contentError }
             state.segments = recovered.segments
+            state.sealingKey = ring.keys.current
             state.compactByBounds(now: time)
             _ = state.takeGarbage()
             return (state, recovered, recovered.obsoleteSegments + chain.obsolete.map { TableFormat.name($0) })
@@ -81,6 +86,19 @@ extension Keyspace {
             throw error
         } catch {
             throw .fileSystem(reason: "\(error)")
+        }
+    }
+}
+
+extension Keyspace {
+    /// Opens one value of each key that sealed any, so that a lost key stops the start and not the first read.
+    fileprivate static func checkKeys(_ entries: [Entry]) throws(StoreError) {
+        var checked: Set<UInt16> = []
+        for entry in entries where entry.isSealed && checked.insert(entry.keyIdentifier).inserted {
+            do throws(StoreError) { _ = try entry.value } catch {
+                // A value that has rotted is told when it is read.
+                if case .sealed = error { throw error }
+            }
         }
     }
 }
@@ -107,9 +125,9 @@ extension KeyspaceState {
     private func change(replaying operation: TransactionCodec.Operation, revision: Revision) -> Change? {
         switch operation {
         case .delete(let key): return change(for: .delete(key), revision: revision)
-        case .put(let key, let value, let offset, let isSealed):
+        case .put(let key, let value, let offset, let keyIdentifier):
             return Self.put(
-                Bytes(value), key, revision, revisionOffset: offset, isSealed: isSealed, over: tree.get(key))
+                Bytes(value), key, revision, revisionOffset: offset, keyIdentifier: keyIdentifier, over: tree.get(key))
         }
     }
 }

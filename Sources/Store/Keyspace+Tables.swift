@@ -9,7 +9,7 @@ extension Keyspace {
     func write(_ due: DueTable) {
         let work: @Sendable () -> Void = { [self] in
             let table = attempt { () throws(StoreError) in
-                try Table.write(due, directory: log.path, fileSystem: log.fileSystem, keys: keys)
+                try Table.write(due, directory: log.path, fileSystem: log.fileSystem, keys: keyRing)
             }
             state.withLock { $0.finish(due, table) }
             if table != nil { removeFiles(due.obsoleteSegments) }
@@ -39,7 +39,7 @@ extension Keyspace {
     /// Returns the next merge. After a failure there is none until the next table.
     private func run(_ merge: TableMerge) -> TableMerge? {
         let relocation = attempt { () throws(StoreError) in
-            try merge.run(directory: log.path, fileSystem: log.fileSystem, keys: keys) { !isClosed }
+            try merge.run(directory: log.path, fileSystem: log.fileSystem, keys: keyRing) { !isClosed }
         }
         guard let relocation else {
             state.withLock { $0.finish(merge, nil) }

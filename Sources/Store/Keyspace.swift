@@ -19,7 +19,7 @@ package final class Keyspace: Sendable {
     let state: Mutex<KeyspaceState>
     let log: LogFolder
     let clock: any Clock
-    let keys: SealingKeys
+    let keyRing: KeyRing
     let configuration: StoreConfiguration
     /// What recovery cut off the end of the log, for whoever reports the start; `nil` after a clean end.
     package let recoveryNote: String?
@@ -33,13 +33,13 @@ package final class Keyspace: Sendable {
     let writabilityObserver = Mutex<(@Sendable (StoreError?) -> Void)?>(nil)
 
     init(
-        state: KeyspaceState, log: LogFolder, clock: any Clock, keys: SealingKeys, configuration: StoreConfiguration,
+        state: KeyspaceState, log: LogFolder, clock: any Clock, keyRing: KeyRing, configuration: StoreConfiguration,
         recoveryNote: String?
     ) {
         self.state = Mutex(state)
         self.log = log
         self.clock = clock
-        self.keys = keys
+        self.keyRing = keyRing
         self.configuration = configuration
         self.recoveryNote = recoveryNote
     }

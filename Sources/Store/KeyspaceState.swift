@@ -18,6 +18,8 @@ struct KeyspaceState: Sendable {
     var cursors = CursorTable()
     /// Why writes are refused, once they are.
     private(set) var refusal: StoreError?
+    /// The key that seals what is written now.
+    var sealingKey: UInt16 = 0
     /// Set while the device has no space for what is sequenced.
     var stall: WriteStall?
     let configuration: StoreConfiguration
@@ -60,6 +62,9 @@ struct KeyspaceState: Sendable {
     func prepare(_ transaction: Transaction, time: Duration) throws(StoreError) -> RevisionChanges? {
         if let refusal { throw refusal }
         if let stall { throw stall.reason }
+        if sealingKey == 0, transaction.operations.contains(where: \.isSealed) {
+            throw .sealed(reason: "a value is to be sealed, and there is no sealing key")
+        }
         if pendingBytes > StoreLimits.pendingBytes { throw .busy }
         try check(transaction.conditions)
         let revision = history.last.next
@@ -85,19 +90,20 @@ struct KeyspaceState: Sendable {
         switch operation {
         case .put(let key, let value, let offset, let isSealed):
             let bytes = offset.map { Self.splice(revision, into: value, at: $0) } ?? Bytes(value)
-            return Self.put(bytes, key, revision, revisionOffset: offset, isSealed: isSealed, over: previous)
+            return Self.put(
+                bytes, key, revision, revisionOffset: offset, keyIdentifier: isSealed ? sealingKey : 0, over: previous)
         case .delete(let key):
             return previous.map { Change(deleting: $0, key: key, revision: revision) }
         }
     }
 
     static func put(
-        _ value: Bytes, _ key: StoreKey, _ revision: Revision, revisionOffset: Int?, isSealed: Bool,
+        _ value: Bytes, _ key: StoreKey, _ revision: Revision, revisionOffset: Int?, keyIdentifier: UInt16,
         over previous: Entry?
     ) -> Change {
         let entry = Entry(
             key: key, value: value, createRevision: previous?.createRevision ?? revision, modRevision: revision,
-            revisionOffset: revisionOffset, isSealed: isSealed)
+            revisionOffset: revisionOffset, keyIdentifier: keyIdentifier)
         return Change(put: value, entry, key: key, over: previous)
     }
 

@@ -17,6 +17,8 @@ package enum StoreLimits {
     package static let stalledWait = Duration.seconds(10)
     /// The shortest time between two attempts at a full device.
     static let stalledPause = Duration.milliseconds(100)
+    /// Bytes after which a block of a snapshot file ends.
+    static let snapshotBlockBytes = 1024 * 1024
     /// Revisions one poll of a watch returns at most.
     static let pollRevisions = 512
 }

@@ -13,7 +13,7 @@ struct DueTable: Sendable {
 extension Table {
     /// Writes a new table. Afterwards the values of its entries are in it and no longer in memory.
     static func write(
-        _ due: DueTable, directory: String, fileSystem: any FileSystem, keys: SealingKeys
+        _ due: DueTable, directory: String, fileSystem: any FileSystem, keys: KeyRing
     ) throws(StoreError) -> Table {
         let items = UntabledChanges.items(due.notes, after: due.range.first)
         var builder = try TableBuilder(due.range, hash: due.hash, directory: directory, fileSystem: fileSystem)
@@ -30,8 +30,9 @@ extension Table {
 
     private static func write(
         _ items: [(key: StoreKey, entry: Entry?, revision: Revision)], with builder: inout TableBuilder,
-        _ keys: SealingKeys
+        _ ring: KeyRing
     ) throws(StoreError) -> (Table, [ValuePlace]) {
+        let keys = ring.keys
         var offsets: [(UInt32, UInt16)] = []
         offsets.reserveCapacity(items.count)
         // Made once: the length of a sealed value is known before, the key it is sealed with may change.
@@ -63,7 +64,7 @@ extension Table {
             let payload = entry.isSealed ? nextSealed.next() ?? [] : try entry.value.array
             try builder.append(payload: payload, revision: revision)
         }
-        let table = try builder.finish(keys: keys)
+        let table = try builder.finish(keys: ring)
         return (table, offsets.map { ValuePlace(value: .table(table), offset: $0.0, keyIdentifier: $0.1) })
     }
 }

@@ -7,13 +7,13 @@ final class Table: Sendable {
     let path: String
     let footer: TableFooter
     private let file: any File
-    private let keys: SealingKeys
+    private let keys: KeyRing
 
     var range: RevisionRange { footer.range }
     /// Bytes of the file.
     var size: Int { footer.dataEnd + TableFormat.footerSize }
 
-    init(path: String, footer: TableFooter, file: any File, keys: SealingKeys) {
+    init(path: String, footer: TableFooter, file: any File, keys: KeyRing) {
         self.path = path
         self.footer = footer
         self.file = file
@@ -24,7 +24,7 @@ final class Table: Sendable {
 
     /// Opens a table and checks its two ends. Values are not read.
     static func open(
-        _ range: RevisionRange, directory: String, fileSystem: any FileSystem, keys: SealingKeys
+        _ range: RevisionRange, directory: String, fileSystem: any FileSystem, keys: KeyRing
     ) throws(StoreError) -> Table {
         let path = "\(directory)/\(TableFormat.name(range))"
         let file = try disk { () throws(FileError) in try fileSystem.open(path, .read) }
@@ -84,7 +84,7 @@ final class Table: Sendable {
     }
 
     func open(_ sealed: [UInt8], _ entry: Entry, _ place: ValuePlace) throws(StoreError) -> [UInt8] {
-        try keys.open(sealed, with: place.keyIdentifier, key: entry.key, revision: entry.modRevision)
+        try keys.keys.open(sealed, with: place.keyIdentifier, key: entry.key, revision: entry.modRevision)
     }
 
     /// Checks a value's bytes against the checksum at their end.

@@ -104,7 +104,7 @@ struct TableBuilder {
     // MARK: End
 
     /// Makes the table durable under its name, and opens it.
-    mutating func finish(keys: SealingKeys) throws(StoreError) -> Table {
+    mutating func finish(keys: KeyRing) throws(StoreError) -> Table {
         precondition(
             offset + output.count == footer.dataEnd,
             "the data of \(temporary) ends at \(offset + output.count), its index says \(footer.dataEnd)")

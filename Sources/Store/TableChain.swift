@@ -33,8 +33,13 @@ struct TableChain {
             for name in names where name.hasSuffix(".tmp") { try fileSystem.remove("\(directory)/\(name)") }
             return names
         }
+        return try TableChain(found: names, in: directory)
+    }
+
+    /// The chain of the tables among files of a directory.
+    init(found names: [String], in directory: String) throws(StoreError) {
         do throws(Gap) {
-            return try TableChain(names.compactMap { TableFormat.range(ofName: $0) })
+            self = try TableChain(names.compactMap { TableFormat.range(ofName: $0) })
         } catch {
             throw .damagedFile(
                 "\(directory)/\(TableFormat.name(error.before))", 0,

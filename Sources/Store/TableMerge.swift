@@ -51,7 +51,7 @@ struct TableMerge {
 
     /// Writes the output and makes it durable. `goOn` is asked now and then; when it says no, this throws `closed`.
     func run(
-        directory: String, fileSystem: any FileSystem, keys: SealingKeys, goOn: () -> Bool
+        directory: String, fileSystem: any FileSystem, keys: KeyRing, goOn: () -> Bool
     ) throws(StoreError) -> Relocation {
         guard let first = inputs.first, let last = inputs.last else { throw .invalid(reason: "a merge of no tables") }
         let range = RevisionRange(first: first.range.first, last: last.range.last)

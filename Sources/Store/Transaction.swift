@@ -14,6 +14,11 @@ package struct Transaction: Sendable {
         /// Deleting what is not there changes nothing.
         case delete(StoreKey)
 
+        var isSealed: Bool {
+            guard case .put(_, _, _, sealed: let isSealed) = self else { return false }
+            return isSealed
+        }
+
         var key: StoreKey {
             switch self {
             case .put(let key, _, _, _), .delete(let key): key

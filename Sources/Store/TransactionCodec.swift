@@ -13,7 +13,8 @@ enum TransactionCodec {
 
     /// One operation as the log holds it.
     enum Operation {
-        case put(StoreKey, value: [UInt8], revisionOffset: Int?, isSealed: Bool)
+        /// `keyIdentifier` is the key that sealed the value, 0 for none.
+        case put(StoreKey, value: [UInt8], revisionOffset: Int?, keyIdentifier: UInt16)
         case delete(StoreKey)
     }
 
@@ -31,8 +32,10 @@ enum TransactionCodec {
             append(change.key.bytes, to: &payload)
             payload.appendInteger(entry.revisionOffset.map { UInt32($0) } ?? noOffset)
             if entry.isSealed {
-                keyIdentifier = keys.current
-                append(try keys.seal(value.array, key: change.key, revision: changes.revision), to: &payload)
+                keyIdentifier = entry.keyIdentifier
+                append(
+                    try keys.seal(value.array, with: keyIdentifier, key: change.key, revision: changes.revision),
+                    to: &payload)
             } else {
                 append(value.array, to: &payload)
             }
@@ -60,7 +63,7 @@ enum TransactionCodec {
             operations.append(
                 .put(
                     key, value: value, revisionOffset: offset == noOffset ? nil : Int(offset),
-                    isSealed: kind == sealedPut))
+                    keyIdentifier: kind == sealedPut ? record.keyIdentifier : 0))
         }
         return operations
     }

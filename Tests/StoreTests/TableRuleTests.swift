@@ -75,7 +75,7 @@ struct TableRuleTests {
             .put(
                 Entry(
                     key: key(name), value: Bytes([1]), createRevision: Revision(rawValue: created),
-                    modRevision: Revision(rawValue: revision), revisionOffset: nil, isSealed: false))
+                    modRevision: Revision(rawValue: revision), revisionOffset: nil, keyIdentifier: 0))
         }
         func deletion(_ name: String, _ revision: UInt64, created: UInt64) -> UntabledChanges.Note {
             .delete(key(name), created: Revision(rawValue: created), revision: Revision(rawValue: revision))

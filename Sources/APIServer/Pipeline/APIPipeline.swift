@@ -10,6 +10,8 @@ package struct APIConfiguration: Sendable {
     package var serviceRange = "127.96.0.0/16"
     /// `host:port` as discovery tells clients.
     package var serverAddress = "127.0.0.1:6443"
+    /// What is sealed on disk besides Secrets. A change takes effect with the next write of a document.
+    package var sealedResources: Set<GroupResource> = []
     /// Namespaces that are there from the start.
     package var namespaces = ["default", "kube-node-lease", "kube-public", "kube-system"]
 

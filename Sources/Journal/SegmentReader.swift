@@ -1,0 +1,67 @@
+/// Walks the records of one segment, over bytes that may be anything. For whoever looks at a log beside recovery: it
+/// checks what recovery checks, goes no further than the first fault, and changes nothing.
+package struct SegmentReader: Sendable {
+    package enum Step: Sendable {
+        /// A whole record that continues the chain; durability notes too.
+        case record(Record, offset: Int)
+        /// No record stands here and none that was durable stands behind. `isDirty`: bytes other than zeros follow.
+        case end(offset: Int, reason: String, isDirty: Bool)
+        case damaged(offset: Int, reason: String)
+    }
+
+    package let segment: Segment
+    /// The hash of the record read last; before the first, that of the one before the segment.
+    package private(set) var hash: ChainHash
+    package private(set) var lastRevision: UInt64
+    package private(set) var offset = Segment.headerSize
+    private let bytes: [UInt8]
+
+    /// `nil` when the bytes do not begin with the header that `name` asks for.
+    package init?(_ bytes: [UInt8], name: String) {
+        guard let segment = Segment(header: bytes), segment.name == name else { return nil }
+        self.bytes = bytes
+        self.segment = segment
+        hash = segment.previous
+        lastRevision = segment.firstRevision &- 1
+    }
+
+    package mutating func next() -> Step {
+        switch RecordFormat.read(bytes, at: offset) {
+        case .record(let record, let header, let next):
+            let isNote = record.flags.contains(.durabilityNote)
+            guard header.previous == hash, record.revision == lastRevision &+ (isNote ? 0 : 1) else {
+                return .damaged(
+                    offset: offset,
+                    reason: "the record of revision \(record.revision) does not follow revision \(lastRevision)")
+            }
+            defer { (hash, lastRevision, offset) = (header.hash, record.revision, next) }
+            return .record(record, offset: offset)
+        case .none(let reason):
+            if let later = RecordFormat.intactRecord(in: bytes, from: offset, durableBeyond: offset) {
+                return .damaged(
+                    offset: offset, reason: "\(reason), but the record at byte \(later) says that it was durable")
+            }
+            let isDirty = bytes[min(offset, bytes.count)...].contains { $0 != 0 }
+            return .end(offset: offset, reason: reason, isDirty: isDirty)
+        }
+    }
+
+    /// Whether a file of the log's folder is a segment, by its name.
+    package static func isSegment(_ name: String) -> Bool { Segment.firstRevision(ofName: name) != nil }
+}
+
+extension RecordFormat {
+    /// The first whole record from `offset` on that says the segment was durable beyond `durable`.
+    static func intactRecord(in bytes: [UInt8], from offset: Int, durableBeyond durable: Int) -> Int? {
+        var offset = aligned(offset)
+        while offset + headerSize <= bytes.count {
+            if bytes[offset] == mark[0], case .record(_, let header, _) = read(bytes, at: offset),
+                header.durable > durable
+            {
+                return offset
+            }
+            offset += alignment
+        }
+        return nil
+    }
+}
