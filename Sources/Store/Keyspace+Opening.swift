@@ -19,7 +19,8 @@ extension Keyspace {
             let ring = KeyRing(keys)
             let (state, recovered, obsolete) = try recover(log, fileSystem, clock, ring, configuration)
             let keyspace = Keyspace(
-                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keyRing: ring,
+                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock,
+                keyRing: ring,
                 configuration: configuration, recoveryNote: recovered.cut)
             keyspace.removeFiles(obsolete)
             keyspace.attach(recovered.writer)

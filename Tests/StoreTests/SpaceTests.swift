@@ -21,7 +21,9 @@ struct SpaceTests {
     }
 
     private func contents(_ snapshot: Snapshot) throws -> [StoreKey: String] {
-        let entries = try snapshot.list(prefix: []).map { ($0.key, String(decoding: try $0.value.array, as: UTF8.self)) }
+        let entries = try snapshot.list(prefix: []).map {
+            ($0.key, String(decoding: try $0.value.array, as: UTF8.self))
+        }
         return Dictionary(uniqueKeysWithValues: entries)
     }
 

@@ -42,7 +42,7 @@ extension APIPipeline {
             operations.append(
                 .put(
                     key, value: encoding.bytes, revisionOffset: encoding.revisionOffset,
-                    sealed: write.key.resource == WellKnown.secrets))
+                    sealed: StoreMaintenance.isSealed(write.key.resource, configuration.sealedResources)))
         }
         let transaction = Transaction(conditions: conditions, operations: operations)
         let revision: Revision
