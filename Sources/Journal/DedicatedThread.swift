@@ -6,25 +6,30 @@ internal import Synchronization
 package final class DedicatedThread: Sendable {
     private final class Body: Sendable {
         let name: String
+        let yields: Bool
         let run: @Sendable () -> Void
-        init(name: String, run: @escaping @Sendable () -> Void) {
+        init(name: String, yields: Bool, run: @escaping @Sendable () -> Void) {
             self.name = name
+            self.yields = yields
             self.run = run
         }
     }
 
     private let handle: Mutex<pthread_t?>
 
-    /// Starts a thread that runs `body` to its end. `name` is at most 15 bytes.
-    package init(name: String, _ body: @escaping @Sendable () -> Void) {
+    /// Starts a thread that runs `body` to its end. `name` is at most 15 bytes. One that `yields` runs at a low priority:
+    /// it has much to do and nobody waits for it.
+    package init(name: String, yields: Bool = false, _ body: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
-        let context = Unmanaged.passRetained(Body(name: name, run: body))
+        let context = Unmanaged.passRetained(Body(name: name, yields: yields, run: body))
         let result = pthread_create(
             &thread, nil,
             { context in
                 guard let context else { return nil }
                 let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
                 nameThread(body.name)
+                // Linux gives each thread a priority of its own. Where this is refused the thread runs as others do.
+                if body.yields { setpriority(Int32(PRIO_PROCESS.rawValue), 0, 10) }
                 body.run()
                 return nil
             }, context.toOpaque())

@@ -12,8 +12,9 @@ package enum JournalLimits {
 package struct JournalConfiguration: Sendable {
     /// A segment that has reached this size is followed by a new one.
     package var segmentBytes = 8 * 1024 * 1024
-    /// The file grows by zeros this far ahead, so that most syncs change no file size.
-    package var growthBytes = 256 * 1024
+    /// The file grows by zeros this far ahead, so that most syncs change no file size. Each growth is a commit of the
+    /// file system's own journal, which a batch waits for.
+    package var growthBytes = 2 * 1024 * 1024
 
     package init() {}
 }

@@ -18,7 +18,7 @@ extension Keyspace {
         if configuration.committing == .inline { return work() }
         tableWriting.withLock { thread in
             thread?.join()
-            thread = DedicatedThread(name: "store-table", work)
+            thread = DedicatedThread(name: "store-table", yields: true, work)
         }
     }
 
@@ -32,7 +32,7 @@ extension Keyspace {
         if configuration.committing == .inline { return work() }
         merging.withLock { thread in
             thread?.join()
-            thread = DedicatedThread(name: "store-merge", work)
+            thread = DedicatedThread(name: "store-merge", yields: true, work)
         }
     }
 
@@ -111,7 +111,7 @@ extension Keyspace {
         guard configuration.committing == .thread, rate > 0 else { return }
         let pause = max(1, DataWindow.bytes * 1000 / rate)
         let round = Int(configuration.verificationPause.components.seconds) * 1000
-        let thread = DedicatedThread(name: "store-verify") { [self] in
+        let thread = DedicatedThread(name: "store-verify", yields: true) { [self] in
             while !isClosed {
                 do throws(StoreError) {
                     try verifyTables {

@@ -96,7 +96,10 @@ struct TableBuilder {
 
     private mutating func flush(atLeast count: Int) throws(StoreError) {
         if output.count < count { return }
-        try disk { () throws(FileError) in try file.write(output, at: offset) }
+        try disk { () throws(FileError) in
+            try file.write(output, at: offset)
+            try file.writeBack(at: offset, count: output.count)
+        }
         offset += output.count
         output.removeAll(keepingCapacity: true)
     }
