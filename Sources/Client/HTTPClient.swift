@@ -75,8 +75,11 @@ package final class HTTPClient: Sendable {
     }
 
     /// One request whose successful answer is read as it arrives. Any other answer is thrown.
-    package func stream(_ target: String, accept: String = "application/json") async throws(APIError) -> ByteStream {
-        let answer = try await exchange(makeRequest("GET", target, "", accept, nil), streams: true)
+    package func stream(
+        _ target: String, accept: String = "application/json", method: String = "GET"
+    ) async throws(APIError) -> ByteStream {
+        let request = makeRequest(method, target, "application/json", accept, method == "GET" ? nil : [])
+        let answer = try await exchange(request, streams: true)
         switch answer.body {
         case .stream(let stream): return stream
         case .whole(let bytes): throw Self.error(status: answer.status, bytes)

@@ -191,6 +191,9 @@ package struct LogWriter: Sendable {
         try create(segment, room: 0, directory: directory, fileSystem: fileSystem).close()
     }
 
+    /// The name of the segment that `begin` makes.
+    package static func firstSegment(after revision: UInt64) -> String { Segment.name(revision + 1) }
+
     /// Makes the file of a segment with `room` for records, durable with its name.
     static func create(
         _ segment: Segment, room: Int, directory: String, fileSystem: any FileSystem

@@ -16,20 +16,28 @@ extension Keyspace {
         let log = "\(directory)/log"
         let lock = try prepare(directory, log: log, fileSystem)
         do {
-            let ring = KeyRing(keys)
-            let (state, recovered, obsolete) = try recover(log, fileSystem, clock, ring, configuration)
-            let keyspace = Keyspace(
-                state: state, log: LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock,
-                keyRing: ring,
-                configuration: configuration, recoveryNote: recovered.cut)
-            keyspace.removeFiles(obsolete)
-            keyspace.attach(recovered.writer)
-            if let due = keyspace.state.withLock({ $0.takeDueTable() }) { keyspace.write(due) }
-            return keyspace
+            return try open(
+                LogFolder(path: log, fileSystem: fileSystem, lock: lock), clock: clock, keys: keys,
+                configuration: configuration)
         } catch {
             lock.release()
             throw error
         }
+    }
+
+    /// Opens the store whose files are in `log`, which is locked already.
+    static func open(
+        _ log: LogFolder, clock: any Clock, keys: SealingKeys, configuration: StoreConfiguration
+    ) throws(StoreError) -> Keyspace {
+        let ring = KeyRing(keys)
+        let (state, recovered, obsolete) = try recover(log.path, log.fileSystem, clock, ring, configuration)
+        let keyspace = Keyspace(
+            state: state, log: log, clock: clock, keyRing: ring, configuration: configuration,
+            recoveryNote: recovered.cut)
+        keyspace.removeFiles(obsolete)
+        keyspace.attach(recovered.writer)
+        if let due = keyspace.state.withLock({ $0.takeDueTable() }) { keyspace.write(due) }
+        return keyspace
     }
 
     private static func prepare(
@@ -38,13 +46,20 @@ extension Keyspace {
         do {
             try fileSystem.createDirectory(directory, permissions: 0o700)
             let lock = try fileSystem.lock("\(directory)/lock")
+            if try fileSystem.exists(StoreRestoration.marker(of: directory)) {
+                lock.release()
+                throw RestorationPlace.unfinished(directory)
+            }
             try fileSystem.createDirectory(log, permissions: 0o700)
             try fileSystem.syncDirectory(directory)
             try fileSystem.syncDirectory(FilePath.parent(of: directory))
             return lock
+        } catch let error as StoreError {
+            throw error
+        } catch let error as FileError {
+            throw error.code == .locked ? .locked(path: directory) : .fileSystem(reason: error.description)
         } catch {
-            if error.code == .locked { throw .locked(path: directory) }
-            throw .fileSystem(reason: error.description)
+            throw .fileSystem(reason: "\(error)")
         }
     }
 

@@ -25,15 +25,20 @@ package struct StoreMaintenance: Sendable {
         self.nextKeys = nextKeys
     }
 
-    /// Checks every file against every other and against what is in memory. Waits for the disk: call it on a thread
-    /// that may.
-    package func verify() -> StoreVerification.Report {
-        StoreVerification.run(data: directory, fileSystem: fileSystem, keys: store.keys, live: store)
+    /// Checks every file against every other and against what is in memory, on a thread of its own.
+    package func verify() async -> StoreVerification.Report {
+        await withCheckedContinuation { continuation in
+            _ = DedicatedThread(name: "store-check") {
+                continuation.resume(
+                    returning: StoreVerification.run(
+                        data: directory, fileSystem: fileSystem, keys: store.keys, live: store))
+            }
+        }
     }
 
-    /// A table of the keys: number, when it was made, values it seals, files that need it. Waits for the disk.
-    package func keys() -> [[String]] {
-        let report = verify()
+    /// A table of the keys: number, when it was made, values it seals, files that need it.
+    package func keys() async -> [[String]] {
+        let report = await verify()
         let use = store.keyUse()
         return store.keyList.map { number, created in
             let (values, files) = (use[number] ?? 0, report.filesByKey[number] ?? 0)

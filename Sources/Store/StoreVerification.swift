@@ -56,6 +56,14 @@ package struct StoreVerification {
     package static func run(
         data: String, fileSystem: any FileSystem, keys: SealingKeys, live: Keyspace? = nil
     ) -> Report {
+        if (try? fileSystem.exists(StoreRestoration.marker(of: data))) == true {  // else the walk says what fails
+            var report = Report()
+            report.problems.append(
+                Problem(
+                    file: StoreRestoration.marker(of: data), offset: 0, reason: "a restore was cut short",
+                    remedy: "Run `espalier store restore` again, which begins anew; or remove the directory."))
+            return report
+        }
         // A server may replace files while they are read; then everything is read again.
         for _ in 0..<3 {
             var verification = StoreVerification(directory: "\(data)/log", fileSystem: fileSystem, keys: keys)

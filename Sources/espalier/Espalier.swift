@@ -1,6 +1,9 @@
+internal import APIServer
 internal import ArgumentParser
 internal import Documents
 internal import Glibc
+internal import Seams
+internal import Store
 
 /// The command line. Every subcommand is a file in `Commands/`.
 ///
@@ -15,7 +18,8 @@ struct Espalier: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self,
             LogsCommand.self,
-            RolloutCommand.self, StatusCommand.self, ServeCommand.self, GatewayCommand.self, VersionCommand.self,
+            RolloutCommand.self, StatusCommand.self, StoreCommand.self, ServeCommand.self, GatewayCommand.self,
+            VersionCommand.self,
         ])
 
     static func main() async {
@@ -43,7 +47,7 @@ struct Espalier: AsyncParsableCommand {
                     "hint: --data-dir, --kubeconfig or $KUBECONFIG say which server is asked, and as whom")
             }
         case let damaged as YAMLError: Terminal.complain("\(damaged)")
-        case is Files.Failure: Terminal.complain("error: \(error)")
+        case is Files.Failure, is StoreError, is FileError, is PrivateFile.Failure: Terminal.complain("error: \(error)")
         default:
             // Help and version are errors to the argument parser, with exit code 0; its usage errors end with 64.
             let code = exitCode(for: error).rawValue

@@ -5,6 +5,7 @@ final class RunningServer {
     let folder: String
     let url: String
     private let process: pid_t
+    private var hasEnded = false
     private let token: String
 
     static var repository: String {
@@ -25,7 +26,7 @@ final class RunningServer {
             && ["bash", "curl", "jq", "perl", "timeout"].allSatisfy { Command.find($0) != nil }
     }
 
-    init() throws {
+    init(arguments: [String] = []) throws {
         guard let binary = Self.binary, let kubectl = Self.kubectl else {
             throw Command.Failure(description: "nothing to test")
         }
@@ -36,7 +37,7 @@ final class RunningServer {
             [
                 binary, "serve", "--data-dir", "\(folder)/data", "--listen", "127.0.0.1:0", "--gateway-listen",
                 "127.0.0.1:0",
-            ],
+            ] + arguments,
             environment: ["PATH": Command.environment("PATH") ?? ""], directory: folder, output: "\(folder)/log",
             error: "\(folder)/errors")
         // tail ends with the server, should that not come up.
@@ -61,9 +62,16 @@ final class RunningServer {
         try Command.write(curl, to: "\(folder)/bin/curl", mode: 0o755)
     }
 
-    func stop() {
+    /// Ends the server and leaves what it wrote.
+    func end() {
+        if hasEnded { return }
+        hasEnded = true
         kill(process, SIGTERM)
         Command.wait(process)
+    }
+
+    func stop() {
+        end()
         Command.wait(
             (try? Command.start(
                 ["rm", "-rf", folder], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")) ?? 0)

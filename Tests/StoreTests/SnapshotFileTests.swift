@@ -108,6 +108,49 @@ struct SnapshotFileTests {
         #expect(try disk.exists("new/log") == false)
     }
 
+    /// Power fails at every step of a restore: what is left is the whole store, or says that it is not and begins anew.
+    @Test func aRestoreThatIsCutShortBeginsAnew() throws {
+        let source = CrashingDisk(random: SeededRandom(seed: 1))
+        let store = try filled(source)
+        let (bytes, model) = (try file(store), try contents(store.snapshot(.durable)))
+        var (crashes, refusals) = (0, 0)
+        while true {
+            let disk = CrashingDisk(random: SeededRandom(seed: UInt64(crashes)))
+            disk.crash(atOperation: crashes + 1)
+            _ = try? restore(bytes, to: disk, "new")
+            guard disk.hasCrashed else { break }
+            crashes += 1
+            let left = disk.restarted()
+            if try left.exists("new/restoring") {
+                refusals += 1
+                let error = #expect(throws: StoreError.self) { try open(left, "new") }
+                #expect(error?.description.contains("cut short") == true)
+                #expect(!StoreVerification.run(data: "new", fileSystem: left, keys: keys).problems.isEmpty)
+                _ = try restore(bytes, to: left, "new")
+            } else if try left.exists("new/log"), try !left.list("new/log").isEmpty {
+                // Nothing but the end of the marker was under way.
+            } else {
+                _ = try restore(bytes, to: left, "new")
+            }
+            #expect(try contents(open(left, "new").snapshot(.durable)) == model, "crash at step \(crashes)")
+            #expect(StoreVerification.run(data: "new", fileSystem: left, keys: keys).problems.isEmpty)
+        }
+        print("restore: \(crashes) crash points, \(refusals) refused")
+        #expect(crashes > 12 && refusals > 8)
+    }
+
+    /// A full disk in the middle leaves the directory as empty as it was.
+    @Test func aRestoreThatFindsNoSpaceLeavesNothing() throws {
+        let bytes = try file(filled(CrashingDisk(random: SeededRandom(seed: 1))))
+        let disk = CrashingDisk(random: SeededRandom(seed: 1))
+        disk.limit(bytes: 3000)
+        #expect(throws: StoreError.self) { try restore(bytes, to: disk, "new") }
+        #expect(try disk.exists("new/restoring") == false)
+        #expect(try disk.list("new/log") == [])
+        disk.limit(bytes: .max)
+        #expect(try restore(bytes, to: disk, "new").documents > 20)
+    }
+
     @Test func aSnapshotHoldsNoSecretInClear() throws {
         let disk = CrashingDisk(random: SeededRandom(seed: 1))
         let store = try open(disk)

@@ -68,7 +68,13 @@ class Reader:
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
-        connection = self.life.platform.connection()
+        try:
+            self._read(self.life.platform.connection())
+        except (OSError, http.client.HTTPException) as error:
+            if not self.life.finished:
+                self.problems.append(f"a read was not answered: {error}")
+
+    def _read(self, connection):
         while not self.life.finished:
             began = time.monotonic()
             status, answer = self.life.platform.request("GET", f"{PATH}?limit=3", connection=connection)
@@ -194,7 +200,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog="hack/crash --full-disk", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full-disk", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=100, help="how often the device is filled (default 100)")
+    parser.add_argument("--rounds", type=int, default=110, help="how often the device is filled (default 110)")
     parser.add_argument("--size-mib", type=int, default=4, help="size of the log's device (default 4)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--configuration", default="release", help="which build to use: release or debug")

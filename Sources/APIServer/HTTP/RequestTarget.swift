@@ -21,6 +21,8 @@ package struct RequestTarget: Sendable, Equatable {
         case openAPIDocument(String)
         case openAPIVersion2
         case metrics
+        /// `/debug/store/{operation}`
+        case store(String)
         case unknown
     }
 
@@ -69,6 +71,7 @@ package struct RequestTarget: Sendable, Equatable {
         case ("openapi", 2) where segments[1] == "v2": return .openAPIVersion2
         case ("openapi", 3...) where segments[1] == "v3": return .openAPIDocument(segments[2...].joined(separator: "/"))
         case ("metrics", 1): return .metrics
+        case ("debug", 3) where segments[1] == "store": return .store(segments[2])
         default: return .unknown
         }
     }

@@ -25,7 +25,7 @@ extension APIExchange {
             send(document, isImmutable: query.has("hash"))
         case .metrics: plain(.ok, metrics)
         case .openAPIVersion2: openAPIVersion2(documents)
-        case .unknown, .resource: notFound()
+        case .unknown, .resource, .store: notFound()
         }
     }
 

@@ -153,7 +153,7 @@ extension APIExchange {
         request.tailLines = try query.integer("tailLines").map { Int(clamping: $0) }
         request.sinceSeconds = try query.integer("sinceSeconds")
         request.limitBytes = try query.integer("limitBytes").map { Int(clamping: $0) }
-        LogResponse(self).start(source, request)
+        LogResponse(self).start { [request] () throws(APIError) in try await source.open(request) }
     }
 }
 

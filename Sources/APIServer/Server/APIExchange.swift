@@ -43,6 +43,7 @@ final class APIExchange {
     func run() throws(APIError) {
         if case .resource(let path) = target.route { return try runResource(path) }
         try authorize(AccessRequest(identity: identity, verb: request.method.rawValue.lowercased(), path: target.path))
+        if case .store(let operation) = target.route { return try runStore(operation) }
         guard request.method == .GET || request.method == .HEAD else { throw Self.methodNotAllowed }
         try runDocument()
     }

@@ -1,6 +1,7 @@
 package import Documents
 internal import NIOCore
 package import NIOHTTP1
+package import Store
 internal import Synchronization
 
 /// Carries requests from the wire to the pipeline and answers back: who asks, what for, in which shape. Called on the
@@ -10,6 +11,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
     let authorizer: any Authorizer
     private let credentials: Credentials
     private let logs = Mutex<(any PodLogSource)?>(nil)
+    private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
     private let checks = Mutex<[String: @Sendable () -> String?]>([:])
 
     package init(
@@ -22,6 +24,11 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     /// Where `pods/log` reads from; until it is set, logs are answered with 503.
     package func setLogSource(_ source: any PodLogSource) { logs.withLock { $0 = source } }
+
+    /// What answers `/debug/store`; until it is set there is nothing there.
+    package func setMaintenance(_ maintenance: StoreMaintenance) { storeMaintenance.withLock { $0 = maintenance } }
+
+    var maintenance: StoreMaintenance? { storeMaintenance.withLock { $0 } }
 
     var logSource: (any PodLogSource)? { logs.withLock { $0 } }
 

@@ -90,6 +90,11 @@ package final class ResponseWriter {
         finish()
     }
 
+    /// Breaks off a begun answer, so that the client does not take what it has for all of it.
+    package func abort() {
+        if !isDone, isStreaming { channel.close(promise: nil) }
+    }
+
     /// False while the client is behind; `onWritable` is called once it has caught up.
     package var isWritable: Bool { channel.isWritable && !isDone }
 

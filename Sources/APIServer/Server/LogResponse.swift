@@ -2,7 +2,7 @@ internal import Documents
 internal import NIOCore
 internal import NIOHTTP1
 
-/// The client's end of a log that is being streamed. Belongs to the event loop of its connection.
+/// The client's end of a log, or of another text, that is being streamed. Belongs to the event loop of its connection.
 final class LogResponse {
     private let exchange: APIExchange
     private var waiting: CheckedContinuation<Bool, Never>?
@@ -10,9 +10,9 @@ final class LogResponse {
 
     init(_ exchange: APIExchange) { self.exchange = exchange }
 
-    func start(_ source: any PodLogSource, _ request: PodLogRequest) {
-        let pump = LogPump(
-            response: NIOLoopBound(self, eventLoop: exchange.response.eventLoop), source: source, request: request)
+    /// Streams what `open` opens.
+    func start(_ open: @escaping @Sendable () async throws(APIError) -> any PodLogStream) {
+        let pump = LogPump(response: NIOLoopBound(self, eventLoop: exchange.response.eventLoop), open: open)
         // Bridges the event loop to the node, which waits for files and processes.
         let task = Task { await pump.run() }
         exchange.response.onClose { task.cancel() }
@@ -38,21 +38,20 @@ final class LogResponse {
     }
 
     func end(_ error: APIError?) {
-        if let error, !hasBegun { return exchange.refuse(error) }
+        if let error { return hasBegun ? exchange.response.abort() : exchange.refuse(error) }
         if !hasBegun { exchange.response.begin(.ok, exchange.headers("text/plain")) }
         exchange.response.end()
     }
 }
 
-/// Carries a log from its source to a client, as fast as the client reads.
+/// Carries a stream from its source to a client, as fast as the client reads.
 private struct LogPump: Sendable {
     let response: NIOLoopBound<LogResponse>
-    let source: any PodLogSource
-    let request: PodLogRequest
+    let open: @Sendable () async throws(APIError) -> any PodLogStream
 
     func run() async {
         do throws(APIError) {
-            let stream = try await source.open(request)
+            let stream = try await open()
             while let piece = try await stream.next() {
                 if await send(piece) == false { break }
             }

@@ -1,6 +1,7 @@
 internal import APIServer
 internal import Client
 internal import ControlLoop
+internal import Documents
 internal import Gateway
 internal import Glibc
 internal import Logging
@@ -19,6 +20,9 @@ struct ControlPlane {
     struct Settings: Sendable {
         /// Absolute, without links.
         var dataDirectory: String
+        var keys: KeyProvider
+        /// What is sealed on disk besides Secrets.
+        var sealed: Set<GroupResource>
         var host: String
         var port: Int
         var gatewayListen: String
@@ -37,10 +41,10 @@ struct ControlPlane {
     static func start(_ settings: Settings, logger: Logger) async throws -> ControlPlane {
         let clock = SystemClock()
         let random = SystemRandomSource()
-        let files = LinuxFileSystem()
         let directory = settings.dataDirectory
-        let keys = try SealingKeys.load(directory: "\(directory)/keys", fileSystem: files)
-        let store = try await open(directory, files, clock, keys)
+        let store = try await open(directory, clock, try await settings.keys.load())
+        // A store that sealed nothing and has lost its key loses nothing with it.
+        if store.sealingKey == 0 { try store.adopt(try await settings.keys.next()) }
         let network = await NodeNetwork.probe(
             dataDirectory: directory, spawner: SystemProcessSpawner(), allowsBridge: settings.givesPodsNetworks)
         do {
@@ -58,10 +62,12 @@ struct ControlPlane {
         let directory = settings.dataDirectory
         var configuration = APIConfiguration()
         configuration.serviceRange = network.serviceRange
+        configuration.sealedResources = settings.sealed
         configuration.serverAddress = "\(settings.host):\(settings.port)"
         let pipeline = try APIPipeline(
             store: store, clock: clock, random: random, bundled: try BundledDefinitions.load(),
             configuration: configuration)
+        try check(settings.sealed, pipeline)
         let client = InProcessClient(pipeline: pipeline)
 
         let service: APIService
@@ -77,6 +83,8 @@ struct ControlPlane {
             )
         }
 
+        let maintenance = settings.keys.maintenance(of: store, sealed: settings.sealed)
+        service.handler.setMaintenance(maintenance)
         let gateway = GatewayAgent(
             configuration: GatewayConfiguration(
                 executable: try ownExecutable(), directory: directory, listen: settings.gatewayListen,
@@ -89,12 +97,14 @@ struct ControlPlane {
             client: client, clock: clock, random: random, logger: logger)
         service.handler.setLogSource(PodLogAdapter(node: node))
 
+        try PrivateFile.makeDirectory("\(directory)/keys")  // where sealing keys need not be
         let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
         let loops = Loops.all(
             client: client, clock: clock, logger: logger,
             settings: LoopSettings(secretKey: secretKey, publicPort: address.port))
         let tasks = Task {
             await withDiscardingTaskGroup { group in
+                group.addTask { await finishRotation(maintenance, logger) }
                 group.addTask { await gateway.run() }
                 group.addTask { await node.run() }
                 for loop in loops { group.addTask { await loop.run() } }
@@ -103,10 +113,31 @@ struct ControlPlane {
         return ControlPlane(store: store, service: service, gateway: gateway, node: node, tasks: tasks, logger: logger)
     }
 
+    /// A word that names nothing would seal nothing. Other groups than the core one may still come.
+    private static func check(_ sealed: Set<GroupResource>, _ pipeline: APIPipeline) throws {
+        for resource in sealed where resource.group.isEmpty {
+            if pipeline.catalogue.resource(group: "", version: "v1", resource: resource.resource) != nil { continue }
+            throw Files.Failure(
+                description: "--seal: expected resources in plural such as configmaps,landscapes.espalier.dev, found "
+                    + "\"\(resource)\", which is none here")
+        }
+    }
+
+    /// Goes on with a rotation of keys that the last server did not live to end.
+    private static func finishRotation(_ maintenance: StoreMaintenance, _ logger: Logger) async {
+        do {
+            let count = try await maintenance.finishRotation()
+            if count > 0 { logger.info("A rotation of keys is complete", metadata: ["documents": "\(count)"]) }
+        } catch {
+            logger.warning("A rotation of keys waits for the next start", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Opens the store. A server that was just killed may hold its lock for a moment longer.
     private static func open(
-        _ directory: String, _ files: LinuxFileSystem, _ clock: SystemClock, _ keys: SealingKeys
+        _ directory: String, _ clock: SystemClock, _ keys: SealingKeys
     ) async throws -> Keyspace {
+        let files = LinuxFileSystem()
         for _ in 0..<20 {
             do throws(StoreError) {
                 return try Keyspace.open(directory: directory, fileSystem: files, clock: clock, keys: keys)

@@ -28,6 +28,11 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Least that is logged: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
+    @Option(help: "What is sealed on disk besides secrets, such as configmaps,landscapes.espalier.dev.")
+    var seal = ""
+
+    @OptionGroup var keyOptions: KeyOptions
+
     @Flag(inversion: .prefixedNo, help: "Gives pods network namespaces of their own, where the machine allows it.")
     var podNetwork = true
 
@@ -36,6 +41,7 @@ struct ServeCommand: AsyncParsableCommand {
         where ListenAddress(value) == nil {
             throw ValidationError("\(name): expected ADDRESS:PORT such as 127.0.0.1:8080, found \"\(value)\"")
         }
+        _ = try SealedResources.parse(seal)
         if !(1...64).contains(loops) { throw ValidationError("--loops: expected 1 to 64, found \(loops)") }
         if Logger.Level(rawValue: logLevel) == nil {
             throw ValidationError(
@@ -48,8 +54,10 @@ struct ServeCommand: AsyncParsableCommand {
         let signals = try StopSignals.observe()
         var logger = Logger(label: "espalier") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = level
+        let directory = try Self.directory(dataDir)
         let settings = ControlPlane.Settings(
-            dataDirectory: try Self.directory(dataDir), host: api.host, port: api.port, gatewayListen: gatewayListen,
+            dataDirectory: directory, keys: keyOptions.provider(dataDirectory: directory),
+            sealed: try SealedResources.parse(seal), host: api.host, port: api.port, gatewayListen: gatewayListen,
             givesPodsNetworks: podNetwork, eventLoops: loops)
         let plane: ControlPlane
         do {
