@@ -9,6 +9,9 @@ package struct SegmentReader: Sendable {
         case damaged(offset: Int, reason: String)
     }
 
+    /// Bytes of a segment before its first record.
+    package static let headerSize = Segment.headerSize
+
     package let segment: Segment
     /// The hash of the record read last; before the first, that of the one before the segment.
     package private(set) var hash: ChainHash

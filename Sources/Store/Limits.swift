@@ -19,6 +19,12 @@ package enum StoreLimits {
     static let stalledPause = Duration.milliseconds(100)
     /// Bytes after which a block of a snapshot file ends.
     static let snapshotBlockBytes = 1024 * 1024
+    /// Bytes of an object of a replica that are sent or fetched at once.
+    package static let replicaPieceBytes = 8 * 1024 * 1024
+    /// How often a replica is asked whether it is still ours.
+    static let replicaConfirmation = Duration.seconds(60)
+    /// Pieces of one segment in a replica before one takes their place.
+    static let replicaPieces = 64
     /// Revisions one poll of a watch returns at most.
     static let pollRevisions = 512
 }

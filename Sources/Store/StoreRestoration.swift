@@ -1,8 +1,8 @@
 internal import Journal
 package import Seams
 
-/// Makes a new data directory from a snapshot. While it is being made, a file named `restoring` stands in it: no server
-/// opens such a directory, and the next restore begins it anew.
+/// Makes a new data directory from a snapshot. While it is being made, here or by `ReplicaRestoration`, a file named
+/// `restoring` stands in it: no server opens such a directory, and the next restore begins it anew.
 package enum StoreRestoration {
     /// How a restored store was begun.
     package struct Outcome: Sendable {
@@ -30,6 +30,9 @@ package enum StoreRestoration {
         precondition(!tooLate && !tooHigh, "no revisions are left after \(source)")
         return Revision(rawValue: max(byTime, bySource / step * step))
     }
+
+    /// Which life of a store a revision is of: each restore begins a later one.
+    static func life(of revision: Revision) -> UInt64 { revision.rawValue >> 32 }
 
     /// The file that says that a restore is under way, or was cut short.
     package static func marker(of directory: String) -> String { "\(directory)/\(RestorationPlace.marker)" }

@@ -89,6 +89,24 @@ import Testing
     }
 
     @Test(.enabled(if: RunningServer.canRun))
+    func aLostDiskIsRestoredFromItsCopy() throws {
+        let server = try RunningServer(arguments: ["--replicate-to", "replica"])
+        defer { server.stop() }
+        #expect(try server.shell("kubectl create configmap kept --from-literal=word=canary-99 -n default").exit == 0)
+        // Until the copy says it is complete, for at most five seconds.
+        let wait =
+            "for i in $(seq 50); do curl $S/metrics | grep -q '^espalier_replica_behind_seconds 0' && "
+            + "grep -q canary-99 replica/* && exit 0; sleep 0.1; done; exit 1"
+        #expect(try server.shell(wait).exit == 0)
+        server.end()
+        #expect(try server.shell("cp -r data/keys keys && rm -rf data/log").exit == 0)
+        let restored = try store(server, "restore --from replica --data-dir new --keys-dir keys")
+        #expect(restored.contains("begins at revision"))
+        #expect(try store(server, "verify --data-dir new --keys-dir keys").hasSuffix(Self.verdict))
+        #expect(try store(server, "export --data-dir new --keys-dir keys").contains("canary-99"))
+    }
+
+    @Test(.enabled(if: RunningServer.canRun))
     func damageIsFoundWithItsPlace() throws {
         let server = try RunningServer()
         defer { server.stop() }

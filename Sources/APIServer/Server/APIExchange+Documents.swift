@@ -84,13 +84,13 @@ extension APIExchange {
 
     /// `/healthz` and `/livez` say that the process lives; `/readyz` that every part of it does its work.
     private func health(_ kind: String, _ check: String?) {
-        var results: [(name: String, failure: String?)] = [("ping", nil)]
+        var results: [(name: String, isVital: Bool, failure: String?)] = [("ping", true, nil)]
         if kind == "readyz" { results += handler.checkResults }
         if let check {
             guard let found = results.first(where: { $0.name == check }) else { return notFound() }
             results = [found]
         }
-        let failed = results.filter { $0.failure != nil }
+        let failed = results.filter { $0.failure != nil && ($0.isVital || check != nil) }
         if failed.isEmpty, !query.has("verbose") { return plain(.ok, "ok") }
         var text = results.map { result in
             result.failure.map { "[-]\(result.name) failed: \($0)\n" } ?? "[+]\(result.name) ok\n"
@@ -111,6 +111,6 @@ extension APIExchange {
             # TYPE espalier_store_documents gauge
             espalier_store_documents \(store.snapshot(.durable).count(prefix: []))
 
-            """
+            """ + handler.gaugeText
     }
 }

@@ -12,7 +12,8 @@ package final class APIRequestHandler: HTTPRequestHandler {
     private let credentials: Credentials
     private let logs = Mutex<(any PodLogSource)?>(nil)
     private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
-    private let checks = Mutex<[String: @Sendable () -> String?]>([:])
+    private let checks = Mutex<[String: Check]>([:])
+    private let gauges = Mutex<[String: @Sendable () -> Int]>([:])
 
     package init(
         pipeline: APIPipeline, credentials: Credentials, authorizer: any Authorizer = AdministratorAuthorizer()
@@ -32,14 +33,32 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     var logSource: (any PodLogSource)? { logs.withLock { $0 } }
 
-    /// Adds a check that `/readyz` waits for. It says what is wrong, in words that anybody may read, or nothing.
-    package func addCheck(_ name: String, _ check: @escaping @Sendable () -> String?) {
-        checks.withLock { $0[name] = check }
+    /// Something `/readyz` looks at.
+    struct Check: Sendable {
+        var isVital: Bool
+        var failure: @Sendable () -> String?
+    }
+
+    /// Adds a check to `/readyz`. It says what is wrong, in words that anybody may read, or nothing. Who is not vital is
+    /// told and does not keep the server from being ready.
+    package func addCheck(_ name: String, isVital: Bool = true, _ check: @escaping @Sendable () -> String?) {
+        checks.withLock { $0[name] = Check(isVital: isVital, failure: check) }
     }
 
     /// The checks with their results, by name.
-    var checkResults: [(name: String, failure: String?)] {
-        checks.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value()) }
+    var checkResults: [(name: String, isVital: Bool, failure: String?)] {
+        checks.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value.isVital, $0.value.failure()) }
+    }
+
+    /// Adds a number to `/metrics`.
+    package func addGauge(_ name: String, _ value: @escaping @Sendable () -> Int) {
+        gauges.withLock { $0[name] = value }
+    }
+
+    /// The added numbers as `/metrics` has them, by name.
+    var gaugeText: String {
+        gauges.withLock { $0 }.sorted { $0.key < $1.key }
+            .map { "# TYPE \($0.key) gauge\n\($0.key) \($0.value())\n" }.joined()
     }
 
     package func authenticate(_ head: HTTPRequestHead) -> Result<Identity, APIError> {

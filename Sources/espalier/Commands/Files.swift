@@ -41,6 +41,20 @@ enum Files {
         return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// The path without links and dots, also where its last part is not there yet; `nil` where its folder is not.
+    static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else {
+            let trimmed = path.hasSuffix("/") ? String(path.dropLast()) : path
+            let parts = trimmed.split(separator: "/", omittingEmptySubsequences: false)
+            let parent = parts.count > 1 ? parts.dropLast().joined(separator: "/") + "/" : "."
+            guard let last = parts.last, let folder = realpath(parent, nil) else { return nil }
+            defer { free(folder) }
+            return "\(String(cString: folder))/\(last)"
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
     /// The manifests of a folder, by name, not of the folders in it.

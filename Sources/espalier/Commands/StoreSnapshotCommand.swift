@@ -44,33 +44,6 @@ struct StoreSnapshotCommand: AsyncParsableCommand {
     }
 }
 
-/// `espalier store restore`
-struct StoreRestoreCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "restore", abstract: "Makes a new data directory from a snapshot.",
-        discussion: """
-            The new store begins far above every revision the old one gave out, so that clients that watched the old one \
-            read everything again. Put the old store's keys into keys/ of the new directory first, or name them. \
-            Certificates and the administrator's token are not part of a snapshot: the new server makes its own.
-            """)
-
-    @Option(help: "The snapshot file.") var from: String
-    @Option(help: "The data directory to make; nothing but keys/ may be in it.") var dataDir: String
-    @OptionGroup var keyOptions: KeyOptions
-
-    func run() async throws {
-        let files = LinuxFileSystem()
-        let contents = try SnapshotFile.read(try files.readFile(from), file: from)
-        try PrivateFile.makeDirectory(dataDir)
-        let keys = try await keyOptions.provider(dataDirectory: dataDir).existing()
-        let outcome = try StoreRestoration.restore(
-            contents, to: dataDir, fileSystem: files, keys: keys, now: SystemClock().now())
-        Terminal.print(
-            "\(outcome.documents) documents of revision \(outcome.source) restored; "
-                + "\(dataDir) begins at revision \(outcome.start)")
-    }
-}
-
 /// `espalier store export`
 struct StoreExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

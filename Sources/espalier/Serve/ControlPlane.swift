@@ -23,6 +23,8 @@ struct ControlPlane {
         var keys: KeyProvider
         /// What is sealed on disk besides Secrets.
         var sealed: Set<GroupResource>
+        /// Where the store is copied to, if anywhere.
+        var replica: ReplicaOptions
         var host: String
         var port: Int
         var gatewayListen: String
@@ -36,6 +38,7 @@ struct ControlPlane {
     private let gateway: GatewayAgent
     private let node: NodeAgent
     private let tasks: Task<Void, Never>
+    private let replication: Replication?
     private let logger: Logger
 
     static func start(_ settings: Settings, logger: Logger) async throws -> ControlPlane {
@@ -85,6 +88,11 @@ struct ControlPlane {
 
         let maintenance = settings.keys.maintenance(of: store, sealed: settings.sealed)
         service.handler.setMaintenance(maintenance)
+        let replication = try settings.replica.replication(of: store, in: directory, clock, random, logger)
+        if let replication {
+            service.handler.addCheck("replica", isVital: false) { replication.complaint }
+            service.handler.addGauge("espalier_replica_behind_seconds") { Int(replication.behind.components.seconds) }
+        }
         let gateway = GatewayAgent(
             configuration: GatewayConfiguration(
                 executable: try ownExecutable(), directory: directory, listen: settings.gatewayListen,
@@ -105,12 +113,15 @@ struct ControlPlane {
         let tasks = Task {
             await withDiscardingTaskGroup { group in
                 group.addTask { await finishRotation(maintenance, logger) }
+                if let replication { group.addTask { await replication.run() } }
                 group.addTask { await gateway.run() }
                 group.addTask { await node.run() }
                 for loop in loops { group.addTask { await loop.run() } }
             }
         }
-        return ControlPlane(store: store, service: service, gateway: gateway, node: node, tasks: tasks, logger: logger)
+        return ControlPlane(
+            store: store, service: service, gateway: gateway, node: node, tasks: tasks, replication: replication,
+            logger: logger)
     }
 
     /// A word that names nothing would seal nothing. Other groups than the core one may still come.
@@ -162,6 +173,7 @@ struct ControlPlane {
         case .leave: await gateway.leaveGateway()
         }
         await service.stop()
+        await replication?.finish()
         store.close()
         logger.info("Stopped")
     }

@@ -32,6 +32,7 @@ struct ServeCommand: AsyncParsableCommand {
     var seal = ""
 
     @OptionGroup var keyOptions: KeyOptions
+    @OptionGroup var replica: ReplicaOptions
 
     @Flag(inversion: .prefixedNo, help: "Gives pods network namespaces of their own, where the machine allows it.")
     var podNetwork = true
@@ -57,7 +58,8 @@ struct ServeCommand: AsyncParsableCommand {
         let directory = try Self.directory(dataDir)
         let settings = ControlPlane.Settings(
             dataDirectory: directory, keys: keyOptions.provider(dataDirectory: directory),
-            sealed: try SealedResources.parse(seal), host: api.host, port: api.port, gatewayListen: gatewayListen,
+            sealed: try SealedResources.parse(seal), replica: replica, host: api.host, port: api.port,
+            gatewayListen: gatewayListen,
             givesPodsNetworks: podNetwork, eventLoops: loops)
         let plane: ControlPlane
         do {
