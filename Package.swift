@@ -42,7 +42,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .target(name: "CBundle", exclude: ["kinds"]),
+        .target(name: "CBundle", exclude: ["kinds", "protobuf"]),
         .target(name: "CShim"),
         .executableTarget(
             name: "espalier-shim", dependencies: ["CShim"],

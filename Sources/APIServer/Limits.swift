@@ -14,6 +14,8 @@ package enum APIServerLimits {
     package static let dataBytes = 1024 * 1024
     /// Bytes of the name of a field manager.
     package static let fieldManagerBytes = 128
+    /// Bytes of a bearer token.
+    package static let tokenBytes = 16 * 1024
     /// How often a write starts again because another was faster.
     package static let writeAttempts = 16
     /// How many documents one call of a write verb may tidy up after itself; the rest follows in the background.

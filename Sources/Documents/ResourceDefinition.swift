@@ -59,6 +59,9 @@ package struct ResourceDefinition: Sendable {
     /// Built-in kinds accept strategic merge patches and updates without a resourceVersion; others do not.
     package var isBuiltIn: Bool
 
+    /// The resource whose documents this one shows in another form; `nil` where it has documents of its own.
+    package var storedAs: GroupResource?
+
     package static let allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
     package var groupResource: GroupResource { GroupResource(group: group, resource: plural) }
@@ -89,6 +92,7 @@ package struct ResourceDefinition: Sendable {
         let annotations = document.annotations
         verbs = annotations["espalier.dev/verbs"].map { $0.split(separator: ",").map(String.init) } ?? Self.allVerbs
         isBuiltIn = annotations["espalier.dev/built-in"] == "true"
+        storedAs = annotations["espalier.dev/stored-as"].map { GroupResource(group: "", resource: $0) }
     }
 }
 

@@ -82,6 +82,7 @@ struct Normalisation {
         text.replace(#/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#, with: "<TIME>")
         text.replace(#/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/#, with: "<TIME>")
         text.replace(#/(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d ([+-]\d{4}|\w+)/#, with: "<TIME>")
+        text.replace(#/\beyJ[\w-]+\.[\w-]+\.[\w-]+/#, with: "<JWT>")
         text.replace(#/(continue"?: ?\\?"?)[A-Za-z0-9_=-]{20,}/#) { "\($0.1)<CONTINUE>" }
         text.replace(#/(resourceVersion\\?"?: ?\\?"?|Resource Version: +)\d\d+/#) { "\($0.1)<RV>" }
         text.replace(#/(too old resource version: \d+) \(\d+\)/#) { "\($0.1) (<RV>)" }

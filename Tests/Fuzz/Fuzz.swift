@@ -6,7 +6,7 @@ import Glibc
 
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
-    case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction
+    case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -15,7 +15,8 @@ nonisolated(unsafe) private var target = Target.json
 public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> Int32 {
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
-            "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record or transaction"
+            "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction or "
+                + "tokens"
         )
         exit(2)
     }
@@ -37,6 +38,7 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .proxy: fuzzProxy(Array(input))
     case .record: fuzzRecord(Array(input))
     case .transaction: fuzzTransaction(Array(input))
+    case .tokens: fuzzTokens(String(decoding: input, as: UTF8.self))
     }
     return 0
 }

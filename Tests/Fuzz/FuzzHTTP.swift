@@ -31,6 +31,16 @@ func fuzzProtobuf(_ input: [UInt8]) {
     check((try? JSONParser.parse(document.json.encoded)) == document.json, "a protobuf made what cannot be read")
 }
 
+/// A bearer token, as anybody may send one.
+func fuzzTokens(_ text: String) {
+    guard let token = JSONWebToken(parsing: text) else { return }
+    let again = JSONWebToken.text(header: token.header, claims: token.claims) { _ in token.signature }
+    let read = JSONWebToken(parsing: again)
+    check(read?.claims == token.claims && read?.signature == token.signature, "a token does not read back: \(text)")
+    guard let claims = TokenClaims(token.claims) else { return }
+    check(TokenClaims(claims.json) == claims, "claims do not read back: \(claims)")
+}
+
 /// A request or response head and a chunked body, as the gateway's proxy meets them: from anyone, in any pieces. Each
 /// piece has memory of its own and of its own size, so that AddressSanitizer sees every read beyond it.
 func fuzzProxy(_ input: [UInt8]) {

@@ -1,7 +1,8 @@
 internal import CBundle
 
-/// The YAML files that are part of the binary: the definitions of our kinds and of the built-in ones.
+/// The files that are part of the binary.
 package enum BundledFiles {
+    /// The definitions of our kinds and of the built-in ones, in YAML.
     package static let all: [(name: String, bytes: [UInt8])] = {
         var files: [(name: String, bytes: [UInt8])] = []
         for index in 0..<espalier_bundled_file_count {
@@ -14,4 +15,10 @@ package enum BundledFiles {
         }
         return files
     }()
+
+    /// The table that `ProtobufSchema` reads.
+    static var protobufMessages: String {
+        let file = espalier_protobuf_messages
+        return String(decoding: UnsafeBufferPointer(start: file.bytes, count: file.count), as: UTF8.self)
+    }
 }

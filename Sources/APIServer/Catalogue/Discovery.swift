@@ -138,11 +138,8 @@ package struct Discovery: Sendable {
     {
         let kind = GroupVersionKind(group: definition.group, version: version.name, kind: definition.kind)
         var result: [Subresource] = []
-        if definition.groupResource == WellKnown.namespaces {
-            result.append(Subresource(name: "finalize", kind: kind, verbs: ["update"]))
-        }
-        if definition.groupResource == WellKnown.pods {
-            result.append(Subresource(name: "log", kind: kind, verbs: ["get"]))
+        for own in WellKnown.subresources[definition.groupResource] ?? [] {
+            result.append(Subresource(name: own.name, kind: own.kind ?? kind, verbs: own.verbs))
         }
         if version.hasStatus {
             result.append(Subresource(name: "status", kind: kind, verbs: ["get", "patch", "update"]))
@@ -151,7 +148,7 @@ package struct Discovery: Sendable {
             let scale = GroupVersionKind(group: "autoscaling", version: "v1", kind: "Scale")
             result.append(Subresource(name: "scale", kind: scale, verbs: ["get", "patch", "update"]))
         }
-        return result
+        return definition.isBuiltIn ? result.sorted { $0.name < $1.name } : result
     }
 
     /// In the order of upstream, which differs between built-in kinds and others.
@@ -191,6 +188,25 @@ package enum WellKnown {
     package static let configMaps = GroupResource(group: "", resource: "configmaps")
     package static let events = GroupResource(group: "", resource: "events")
     package static let serviceAccounts = GroupResource(group: "", resource: "serviceaccounts")
+    package static let bindings = GroupResource(group: "", resource: "bindings")
+    package static let podDisruptionBudgets = GroupResource(group: "policy", resource: "poddisruptionbudgets")
     package static let customResourceDefinitions = GroupResource(
         group: "apiextensions.k8s.io", resource: "customresourcedefinitions")
+
+    /// The subresources that kinds have of their own, besides `status` and `scale`.
+    static let subresources: [GroupResource: [(name: String, kind: GroupVersionKind?, verbs: [String])]] = [
+        namespaces: [("finalize", nil, ["update"])],
+        pods: [
+            ("binding", GroupVersionKind(group: "", version: "v1", kind: "Binding"), ["create"]),
+            ("ephemeralcontainers", nil, ["get", "patch", "update"]),
+            ("eviction", GroupVersionKind(group: "policy", version: "v1", kind: "Eviction"), ["create"]),
+            ("log", nil, ["get"]), ("resize", nil, ["get", "patch", "update"]),
+        ],
+        serviceAccounts: [
+            (
+                "token", GroupVersionKind(group: "authentication.k8s.io", version: "v1", kind: "TokenRequest"),
+                ["create"]
+            )
+        ],
+    ]
 }

@@ -9,6 +9,10 @@ package final class ServedResource: Sendable {
     package let kind: GroupVersionKind
     package let apiVersion: String
     package let columns: [TableColumn]
+    /// What documents of the resource are stored under: another resource for kinds that are two views of one.
+    package let storageResource: GroupResource
+    /// The version documents are stored in.
+    package let storageAPIVersion: String
     /// What every key of the resource begins with.
     package let keyPrefix: [UInt8]
     /// Field selector paths besides `metadata.name` and `metadata.namespace`.
@@ -21,26 +25,32 @@ package final class ServedResource: Sendable {
         kind = GroupVersionKind(group: definition.group, version: version.name, kind: definition.kind)
         apiVersion = kind.apiVersion
         columns = TableColumn.columns(of: version, isBuiltIn: definition.isBuiltIn)
-        keyPrefix = StoreKey.prefix(definition.groupResource)
+        storageResource = definition.storedAs ?? definition.groupResource
+        storageAPIVersion =
+            GroupVersionKind(
+                group: storageResource.group, version: definition.storageVersion.name, kind: definition.kind
+            ).apiVersion
+        keyPrefix = StoreKey.prefix(storageResource)
         selectableFields = Set(version.selectableFields.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 })
     }
 
-    package var isStorageVersion: Bool { version.name == definition.storageVersion.name }
+    package var isStorageVersion: Bool { apiVersion == storageAPIVersion }
     package var isNamespaced: Bool { definition.isNamespaced }
 
     /// Kinds whose `metadata.generation` counts changes of what they declare. The old core kinds have none.
     package var hasGeneration: Bool {
         !definition.isBuiltIn
-            || ["apps", "batch", "networking.k8s.io", "gateway.networking.k8s.io", "apiextensions.k8s.io"]
+            || ["apps", "batch", "policy", "networking.k8s.io", "gateway.networking.k8s.io", "apiextensions.k8s.io"]
                 .contains(definition.group)
     }
 
     package func key(namespace: String, name: String) -> ObjectKey {
-        ObjectKey(groupResource, namespace: definition.isNamespaced ? namespace : "", name: name)
+        ObjectKey(storageResource, namespace: definition.isNamespaced ? namespace : "", name: name)
     }
 
     package func prefix(namespace: String) -> [UInt8] {
-        namespace.isEmpty || !definition.isNamespaced ? keyPrefix : StoreKey.prefix(groupResource, namespace: namespace)
+        namespace.isEmpty || !definition.isNamespaced
+            ? keyPrefix : StoreKey.prefix(storageResource, namespace: namespace)
     }
 }
 

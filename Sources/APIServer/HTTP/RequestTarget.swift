@@ -23,6 +23,8 @@ package struct RequestTarget: Sendable, Equatable {
         case metrics
         /// `/debug/store/{operation}`
         case store(String)
+        case openIDConfiguration
+        case openIDKeys
         case unknown
     }
 
@@ -72,6 +74,8 @@ package struct RequestTarget: Sendable, Equatable {
         case ("openapi", 3...) where segments[1] == "v3": return .openAPIDocument(segments[2...].joined(separator: "/"))
         case ("metrics", 1): return .metrics
         case ("debug", 3) where segments[1] == "store": return .store(segments[2])
+        case (".well-known", 2) where segments[1] == "openid-configuration": return .openIDConfiguration
+        case ("openid", 3) where segments[1...] == ["v1", "jwks"]: return .openIDKeys
         default: return .unknown
         }
     }

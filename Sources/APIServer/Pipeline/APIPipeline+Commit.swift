@@ -34,7 +34,7 @@ extension APIPipeline {
                 operations.append(.delete(key))
                 continue
             }
-            let encoding = EncodedDocument(stored(document, write.resource))
+            let encoding = EncodedDocument(VersionConversion.stored(document, from: write.resource))
             if encoding.bytes.count > APIServerLimits.documentBytes {
                 throw Self.tooLarge(APIServerLimits.documentBytes)
             }
@@ -58,17 +58,6 @@ extension APIPipeline {
         }
         if writes.contains(where: { $0.key.resource == WellKnown.customResourceDefinitions }) { refreshCatalogue() }
         return (revision, encoded.map { $0?.bytes(at: revision) ?? [] })
-    }
-
-    /// The document in the version it is stored in.
-    private func stored(_ document: Document, _ resource: ServedResource) -> Document {
-        if resource.isStorageVersion { return document }
-        var document = document
-        let kind = GroupVersionKind(
-            group: resource.definition.group, version: resource.definition.storageVersion.name,
-            kind: resource.definition.kind)
-        document["apiVersion"] = .string(kind.apiVersion)
-        return document
     }
 
     static func tooLarge(_ limit: Int) -> APIError {

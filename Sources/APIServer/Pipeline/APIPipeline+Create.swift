@@ -63,7 +63,7 @@ extension APIPipeline {
                 document: Self.withRevision(new, nil), revision: nil, isCreated: true, warnings: admitted.warnings)
         }
         var writes = [PendingWrite(resource: resource, key: key, entry: nil, old: nil, new: new)]
-        if resource.groupResource == WellKnown.namespaces { writes += defaultServiceAccount(of: document.name) }
+        if resource.groupResource == WellKnown.namespaces { writes += contents(of: document.name) }
         guard let done = try commit(writes, conditions: conditions) else { return nil }
         reserved = nil
         tidy(limit: APIServerLimits.tidyStepsPerWrite)
@@ -100,7 +100,7 @@ extension APIPipeline {
         return String(prefix.prefix(58)) + String(suffix)
     }
 
-    private func prepareMetadata(_ document: inout Document, _ resource: ServedResource) {
+    func prepareMetadata(_ document: inout Document, _ resource: ServedResource) {
         var metadata = document.metadata
         for member in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "resourceVersion"] {
             metadata[member] = nil
@@ -129,17 +129,5 @@ extension APIPipeline {
                     reason: "NamespaceTerminating", message: "namespace \(namespace) is being terminated",
                     field: "metadata.namespace")
             ])
-    }
-
-    private func defaultServiceAccount(of namespace: String) -> [PendingWrite] {
-        guard let accounts = catalogue.storage(WellKnown.serviceAccounts) else { return [] }
-        let key = accounts.key(namespace: namespace, name: "default")
-        if store.snapshot(.sequenced).get(StoreKey(key)) != nil { return [] }
-        var document = Document([
-            "apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": ["name": "default", "namespace": .string(namespace)],
-        ])
-        prepareMetadata(&document, accounts)
-        return [PendingWrite(resource: accounts, key: key, entry: nil, old: nil, new: document)]
     }
 }

@@ -146,10 +146,8 @@ struct ContinueToken {
     }
 
     init(parsing text: String, _ resource: ServedResource) throws(APIError) {
-        let standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
-        let padding = String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
         let refusal = "invalid continue token: continue key is not valid:"
-        guard let bytes = Base64.decode(standard.hasSuffix("=") ? standard : standard + padding) else {
+        guard let bytes = Base64.decodeURL(text) else {
             throw .badRequest("\(refusal) it is not base64")
         }
         let json: JSON
@@ -173,6 +171,6 @@ struct ContinueToken {
         let json: JSON = [
             "v": "meta.k8s.io/v1", "rv": .integer(Int64(revision?.rawValue ?? 0)), "start": .string(start),
         ]
-        return String(Base64.encode(json.encoded).map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 }.filter { $0 != "=" })
+        return Base64.encodeURL(json.encoded)
     }
 }

@@ -27,6 +27,7 @@ extension APIPipeline {
         case .examine(let uid): try examine(uid)
         case .finishForeground(let uid): try finishForeground(uid)
         case .orphan(let uid): try orphanDependents(uid)
+        case .provisionNamespace(let name): try provision(name)
         case .purgeNamespace(let name): try purgeNamespace(name)
         case .purgeResource(let resource): try purge(resource)
         }
@@ -93,7 +94,7 @@ extension APIPipeline {
     private func purgeNamespace(_ name: String) throws(APIError) {
         var remaining: [(resource: GroupResource, count: Int)] = []
         var finalizers: [String: Int] = [:]
-        for definition in catalogue.definitions where definition.isNamespaced {
+        for definition in catalogue.definitions where definition.isNamespaced && definition.storedAs == nil {
             guard let resource = catalogue.storage(definition.groupResource) else { continue }
             let prefix = resource.prefix(namespace: name)
             try deleteAll(resource, prefix)

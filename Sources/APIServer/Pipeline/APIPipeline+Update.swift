@@ -136,6 +136,8 @@ extension APIPipeline {
             Self.dropEmptyMetadata(&new)
             if subresource == "status" {
                 new = Self.onlyStatus(of: new, in: old)
+            } else if let part = subresource.flatMap(PodPart.init), resource.groupResource == WellKnown.pods {
+                new = part.taken(from: new, in: old)
             } else if resource.version.hasStatus {
                 new["status"] = old["status"]
             }

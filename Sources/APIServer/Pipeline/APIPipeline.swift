@@ -31,6 +31,8 @@ package final class APIPipeline: Sendable {
     private let builtIn: [ResourceDefinition]
     private let catalogues: Mutex<CatalogueDocuments>
     private let serverAddress: Mutex<String>
+    /// The certificate (PEM) by which programs know the server, once there is one.
+    let authority = Mutex<String?>(nil)
     /// What is known beyond single documents. Held during a commit, so that it follows the order of revisions.
     let cluster: Mutex<ClusterState>
 
@@ -79,9 +81,13 @@ package final class APIPipeline: Sendable {
                 guard let bytes = try? Self.bytes(entry) else { return }
                 guard let json = try? JSONParser.parse(bytes) else { continue }  // we encoded it
                 let document = Document(json)
-                guard let definition = ResourceDefinition(customResourceDefinition: document),
+                guard var definition = ResourceDefinition(customResourceDefinition: document),
                     CustomResources.isEstablished(document), !taken.contains(definition.groupResource)
                 else { continue }
+                // What the bundled definitions may say of themselves is not for users to say.
+                definition.isBuiltIn = false
+                definition.storedAs = nil
+                definition.verbs = ResourceDefinition.allVerbs
                 definitions.append(definition)
             }
             let next = ResourceCatalogue(definitions: definitions, number: current.catalogue.number + 1)
@@ -160,11 +166,9 @@ package final class APIPipeline: Sendable {
         }
     }
 
-    /// The document of an entry in the version of `resource`. Versions differ in their name alone (strategy None).
+    /// The document of an entry in the version of `resource`.
     static func decode(_ entry: Entry, _ resource: ServedResource) throws(APIError) -> Document {
-        var document = try decode(entry)
-        if !resource.isStorageVersion { document["apiVersion"] = .string(resource.apiVersion) }
-        return document
+        VersionConversion.served(try decode(entry), as: resource)
     }
 
     static func internalError(_ message: String) -> APIError {

@@ -21,6 +21,9 @@ struct ClusterState {
         if key.resource == WellKnown.services { recordAddress(old: old, new: new) }
         if key.resource == WellKnown.namespaces { recordNamespace(key.name, new) }
         if key.resource == WellKnown.customResourceDefinitions { recordDefinition(old, new) }
+        if NamespaceContents.isOne(of: key), !isRecovery, !terminating.contains(key.namespace) {
+            tasks.add(.provisionNamespace(key.namespace))
+        }
         if new == nil {
             if terminating.contains(key.namespace) { tasks.add(.purgeNamespace(key.namespace)) }
             if purging.contains(key.resource) { tasks.add(.purgeResource(key.resource)) }
@@ -74,6 +77,8 @@ enum TidyTask: Hashable, Sendable {
     case finishForeground(String)
     /// Takes the owner with this UID out of its dependents.
     case orphan(String)
+    /// Puts into a namespace what every one has.
+    case provisionNamespace(String)
     case purgeNamespace(String)
     case purgeResource(GroupResource)
 }

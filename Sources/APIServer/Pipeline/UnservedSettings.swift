@@ -7,7 +7,9 @@ enum UnservedSettings {
     private static let idleKinds: Set<String> = [
         "batch/Job", "batch/CronJob", "apps/StatefulSet", "apps/DaemonSet", "networking.k8s.io/Ingress",
         "networking.k8s.io/NetworkPolicy", "/PersistentVolumeClaim", "/PersistentVolume", "/ReplicationController",
-        "/ResourceQuota", "/LimitRange", "espalier.dev/Workspace", "espalier.dev/ManagedService",
+        "/ResourceQuota", "/LimitRange", "autoscaling/HorizontalPodAutoscaler", "scheduling.k8s.io/PriorityClass",
+        "storage.k8s.io/StorageClass", "networking.k8s.io/IngressClass", "espalier.dev/Workspace",
+        "espalier.dev/ManagedService",
         "espalier.dev/PreviewDeployment",
     ]
 

@@ -1,20 +1,21 @@
 internal import Documents
 internal import Seams
 
-/// Reads the protobuf bodies that kubectl and client-go send for built-in kinds into the JSON they stand for.
+/// Reads the protobuf bodies that kubectl and client-go send for standard kinds into the JSON they stand for.
 ///
 /// A body is four magic bytes and a `runtime.Unknown`: the kind, and the object's message without it. Go's encoder writes
 /// every field that is not a pointer, also when empty; JSON leaves those out, and so does this decoder.
-/// Source: kubernetes/apimachinery `pkg/runtime/serializer/protobuf`, the `generated.proto` files of release 1.32.
-enum ProtobufDecoder {
+/// Source: kubernetes/apimachinery `pkg/runtime/serializer/protobuf`.
+struct ProtobufDecoder {
+    private let schema: ProtobufSchema
     private static let magic: [UInt8] = [0x6B, 0x38, 0x73, 0x00]
 
     /// The document in a request body. Fails with `badRequest` for damaged bytes, `unsupportedMediaType` for a kind whose
     /// message is not known.
-    static func document(_ body: [UInt8]) throws(APIError) -> Document {
+    static func document(_ body: [UInt8], schema: ProtobufSchema = .bundled) throws(APIError) -> Document {
         guard body.starts(with: magic) else { throw malformed("the bytes k8s\\0 at the start") }
         var reader = WireReader(body[4...])
-        var kind = ("", "")
+        var kind = (apiVersion: "", kind: "")
         var raw: ArraySlice<UInt8> = []
         while let field = try reader.next() {
             switch (field.number, field.value) {
@@ -23,14 +24,17 @@ enum ProtobufDecoder {
             default: break
             }
         }
-        guard let message = ProtobufMessage.root(kind: kind.1) else {
+        guard let message = schema.message(apiVersion: kind.apiVersion, kind: kind.kind) else {
             throw APIError(
                 code: 415, reason: .unsupportedMediaType,
-                message: "protobuf bodies of kind \"\(kind.1)\" are not supported; send application/json")
+                message:
+                    "protobuf bodies of kind \"\(kind.kind)\" in version \"\(kind.apiVersion)\" are not supported; "
+                    + "send application/json")
         }
-        var object = try object(raw, message, depth: 0)
-        object["apiVersion"] = .string(kind.0)
-        object["kind"] = .string(kind.1)
+        var object = JSONObject()
+        try ProtobufDecoder(schema: schema).read(raw, message, into: &object, depth: 0)
+        object["apiVersion"] = .string(kind.apiVersion)
+        object["kind"] = .string(kind.kind)
         return Document(.object(object))
     }
 
@@ -45,66 +49,87 @@ enum ProtobufDecoder {
         return result
     }
 
-    private static func object(
-        _ bytes: ArraySlice<UInt8>, _ message: ProtobufMessage, depth: Int
-    ) throws(APIError) -> JSONObject {
-        if depth > DocumentLimits.nestingDepth { throw malformed("less nesting") }
+    /// Adds the members of one message to `object`. Lists and maps are gathered aside: growing them where they stand would
+    /// copy them each time.
+    private func read(
+        _ bytes: ArraySlice<UInt8>, _ message: ProtobufSchema.Message, into object: inout JSONObject, depth: Int
+    ) throws(APIError) {
+        if depth > DocumentLimits.nestingDepth { throw Self.malformed("less nesting") }
+        var lists: [String: [JSON]] = [:]
+        var maps: [String: JSONObject] = [:]
         var reader = WireReader(bytes)
-        var result = JSONObject()
-        while let field = try reader.next() {
-            guard let known = message.fields[field.number] else { continue }
-            guard let value = try value(field.value, known, depth: depth) else { continue }
-            switch known.shape {
-            case .single: result[known.name] = value
+        while let wire = try reader.next() {
+            guard let field = message.field(wire.number) else { continue }
+            switch field.shape {
+            case .single where field.isInline:
+                guard case .message(let position) = field.type, case .bytes(let bytes) = wire.value else {
+                    throw Self.otherWireType(field)
+                }
+                try read(bytes, schema.messages[position], into: &object, depth: depth + 1)
+            case .single:
+                guard let value = try value(wire.value, field, depth: depth) else { continue }
+                object[field.name] = value
             case .list:
-                var elements = result[known.name]?.arrayValue ?? []
-                elements.append(value)
-                result[known.name] = .array(elements)
+                if let value = try value(wire.value, field, depth: depth) {
+                    lists[field.name, default: []].append(value)
+                }
             case .map:
-                var entries = result[known.name]?.objectValue ?? JSONObject()
-                for member in value.objectValue?.members ?? [] { entries[member.key] = member.value }
-                result[known.name] = .object(entries)
+                guard case .bytes(let bytes) = wire.value else { throw Self.otherWireType(field) }
+                let (key, value) = try mapEntry(bytes, field, depth: depth)
+                maps[field.name, default: JSONObject()][key] = value
             }
         }
-        return result
+        for (name, elements) in lists { object[name] = .array(elements) }
+        for (name, members) in maps { object[name] = .object(members) }
     }
 
     /// The value of one field; `nil` where JSON would leave it out.
-    private static func value(
-        _ wire: WireReader.Value, _ field: ProtobufMessage.Field, depth: Int
+    private func value(
+        _ wire: WireReader.Value, _ field: ProtobufSchema.Field, depth: Int
     ) throws(APIError) -> JSON? {
-        let keepsEmpty = field.isPointer || field.shape != .single
+        let isElement = field.shape != .single
+        let keepsZero = field.keepsEmpty || field.keepsZero || isElement
         switch (field.type, wire) {
-        case (.string, .bytes(let bytes)):
-            return bytes.isEmpty && !keepsEmpty ? nil : .string(try string(bytes))
-        case (.bytes, .bytes(let bytes)): return .string(Base64.encode(Array(bytes)))
-        case (.integer, .varint(let value)):
-            return value == 0 && !keepsEmpty ? nil : .integer(Int64(bitPattern: value))
-        case (.bool, .varint(let value)): return value == 0 && !keepsEmpty ? nil : .bool(value != 0)
-        case (.time(let precise), .bytes(let bytes)): return try time(bytes, precise: precise)
+        case (.string, .bytes(let bytes)): return bytes.isEmpty && !keepsZero ? nil : .string(try Self.string(bytes))
+        case (.bytes, .bytes(let bytes)):
+            return bytes.isEmpty && !keepsZero ? nil : .string(Base64.encode(Array(bytes)))
+        case (.integer, .varint(let value)): return value == 0 && !keepsZero ? nil : .integer(Int64(bitPattern: value))
+        case (.bool, .varint(let value)): return value == 0 && !keepsZero ? nil : .bool(value != 0)
+        case (.double, .fixed64(let bits)):
+            let value = Double(bitPattern: bits)
+            guard value.isFinite else { throw Self.malformed("a finite number in \(field.name)") }
+            return value == 0 && !keepsZero ? nil : .number(value)
+        case (.time(let precise), .bytes(let bytes)): return try Self.time(bytes, precise: precise)
         case (.json, .bytes(let bytes)):
-            guard let json = try? JSONParser.parse(try unwrapped(bytes)) else {
-                throw malformed("JSON in \(field.name)")
-            }
+            guard let json = try? JSONParser.parse(bytes) else { throw Self.malformed("JSON in \(field.name)") }
             return json
-        case (.message(let message), .bytes(let bytes)):
-            let object = try object(bytes, message(), depth: depth + 1)
-            return object.isEmpty && !keepsEmpty ? nil : .object(object)
-        case (.mapEntry(let isBytes), .bytes(let bytes)): return try mapEntry(bytes, isBytes: isBytes)
-        default: throw malformed("another wire type in \(field.name)")
+        case (.message(let position), .bytes(let bytes)):
+            return try nested(bytes, schema.messages[position], keepsEmpty: field.keepsEmpty || isElement, depth + 1)
+        default: throw Self.otherWireType(field)
         }
     }
 
-    private static func mapEntry(_ bytes: ArraySlice<UInt8>, isBytes: Bool) throws(APIError) -> JSON {
+    private func nested(
+        _ bytes: ArraySlice<UInt8>, _ message: ProtobufSchema.Message, keepsEmpty: Bool, _ depth: Int
+    ) throws(APIError) -> JSON? {
+        var object = JSONObject()
+        try read(bytes, message, into: &object, depth: depth)
+        if message.isWrapper { return message.fields.reversed().lazy.compactMap { object[$0.name] }.first }
+        return object.isEmpty && !keepsEmpty ? nil : .object(object)
+    }
+
+    /// What an entry leaves out is empty.
+    private func mapEntry(
+        _ bytes: ArraySlice<UInt8>, _ field: ProtobufSchema.Field, depth: Int
+    ) throws(APIError) -> (String, JSON?) {
         var reader = WireReader(bytes)
         var key = ""
-        var value: JSON = .string("")
-        while let field = try reader.next() {
-            guard case .bytes(let content) = field.value else { continue }
-            if field.number == 1 { key = try string(content) }
-            if field.number == 2 { value = .string(isBytes ? Base64.encode(Array(content)) : try string(content)) }
+        var value = try value(field.type == .integer ? .varint(0) : .bytes([]), field, depth: depth)
+        while let wire = try reader.next() {
+            if wire.number == 1, case .bytes(let content) = wire.value { key = try Self.string(content) }
+            if wire.number == 2 { value = try self.value(wire.value, field, depth: depth) }
         }
-        return .object(JSONObject([(key, value)]))
+        return (key, value)
     }
 
     /// A Time or MicroTime: seconds and nanoseconds. All zero stands for no time.
@@ -126,71 +151,16 @@ enum ProtobufDecoder {
         return .string(precise ? instant.rfc3339Micro : instant.rfc3339)
     }
 
-    /// The Raw bytes of a FieldsV1 or RawExtension.
-    private static func unwrapped(_ bytes: ArraySlice<UInt8>) throws(APIError) -> ArraySlice<UInt8> {
-        var reader = WireReader(bytes)
-        while let field = try reader.next() {
-            if field.number == 1, case .bytes(let raw) = field.value { return raw }
-        }
-        return ArraySlice("{}".utf8)
-    }
-
     private static func string(_ bytes: ArraySlice<UInt8>) throws(APIError) -> String {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed("UTF-8") }
         return text
     }
 
+    private static func otherWireType(_ field: ProtobufSchema.Field) -> APIError {
+        malformed("another wire type in \(field.name)")
+    }
+
     static func malformed(_ expected: String) -> APIError {
         .badRequest("the protobuf body is damaged: expected \(expected)")
-    }
-}
-
-/// Walks the fields of one protobuf message.
-struct WireReader {
-    enum Value {
-        case varint(UInt64)
-        case bytes(ArraySlice<UInt8>)
-        /// A fixed 32- or 64-bit value; none of our messages has one.
-        case fixed
-    }
-
-    private var rest: ArraySlice<UInt8>
-
-    init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
-
-    /// The next field; `nil` at the end.
-    mutating func next() throws(APIError) -> (number: Int, value: Value)? {
-        if rest.isEmpty { return nil }
-        let tag = try varint()
-        guard let number = Int(exactly: tag >> 3), number > 0 else { throw ProtobufDecoder.malformed("a field number") }
-        switch tag & 7 {
-        case 0: return (number, .varint(try varint()))
-        case 1: return (number, try fixed(8))
-        case 2:
-            guard let count = Int(exactly: try varint()), count <= rest.count else {
-                throw ProtobufDecoder.malformed("as many bytes as the length says")
-            }
-            let bytes = rest.prefix(count)
-            rest = rest.dropFirst(count)
-            return (number, .bytes(bytes))
-        case 5: return (number, try fixed(4))
-        default: throw ProtobufDecoder.malformed("a known wire type")
-        }
-    }
-
-    private mutating func fixed(_ count: Int) throws(APIError) -> Value {
-        if rest.count < count { throw ProtobufDecoder.malformed("\(count) more bytes") }
-        rest = rest.dropFirst(count)
-        return .fixed
-    }
-
-    private mutating func varint() throws(APIError) -> UInt64 {
-        var result: UInt64 = 0
-        for shift in stride(from: UInt64(0), to: 64, by: 7) {
-            guard let byte = rest.popFirst() else { throw ProtobufDecoder.malformed("the rest of a number") }
-            result |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return result }
-        }
-        throw ProtobufDecoder.malformed("a number of at most 64 bits")
     }
 }

@@ -25,6 +25,16 @@ enum ComputedCell {
         case "podIP": .string(orNone(text(document.status["podIP"])))
         case "podNode": .string(orNone(text(document.spec["nodeName"])))
         case "podNominatedNode": .string(orNone(text(document.status["nominatedNodeName"])))
+        case "templateLabels": .string(selector(document["template"]?["metadata"]?["labels"] ?? [:]))
+        case "globalDefault": .bool(document["globalDefault"]?.boolValue ?? false)
+        case "allowsExpansion": .bool(document["allowVolumeExpansion"]?.boolValue ?? false)
+        case "budgetMinAvailable": .string(PolicyCell.amount(document.spec["minAvailable"]))
+        case "budgetMaxUnavailable": .string(PolicyCell.amount(document.spec["maxUnavailable"]))
+        case "budgetAllowed": .integer(integer(document.status["disruptionsAllowed"]))
+        case "autoscalerReference", "autoscalerTargets", "autoscalerMinimum", "autoscalerReplicas":
+            PolicyCell.autoscaler(rule, document)
+        case "ingressClass", "ingressHosts", "ingressAddress", "ingressPorts", "ingressClassParameters":
+            IngressCell.value(rule, document)
         case "podReady", "podStatus", "podRestarts", "podReadinessGates": PodCell.value(rule, document, now: now)
         case "servicePorts", "serviceExternalIP", "serviceSelector": service(rule, document)
         case "endpoints", "endpointSliceAddresses", "endpointSlicePorts": endpoints(rule, document)
@@ -80,7 +90,9 @@ enum ComputedCell {
     }
 
     private static func containers(_ document: Document, _ member: String) -> String {
-        let template = document.spec["template"]?["spec"] ?? document.spec["jobTemplate"]?["spec"]?["template"]?["spec"]
+        let template =
+            document["template"]?["spec"] ?? document.spec["template"]?["spec"]
+            ?? document.spec["jobTemplate"]?["spec"]?["template"]?["spec"]
         let containers = template?["containers"]?.arrayValue ?? []
         return orNone(containers.map { text($0[member]) }.filter { !$0.isEmpty }.joined(separator: ","))
     }
@@ -173,7 +185,7 @@ enum ComputedCell {
         let time = document["eventTime"]
         switch rule {
         case "eventObject":
-            let object = document["involvedObject"]
+            let object = document["involvedObject"] ?? document["regarding"]
             return .string("\(text(object?["kind"]).lowercased())/\(text(object?["name"]))")
         case "eventSource":
             let component = text(document["source"]?["component"])
@@ -188,7 +200,8 @@ enum ComputedCell {
             return .string(age(first, now: now))
         default:
             let series = document["series"]?["lastObservedTime"]
-            let last = document["lastTimestamp"]?.stringValue == nil ? nil : document["lastTimestamp"]
+            let known = document["lastTimestamp"] ?? document["deprecatedLastTimestamp"]
+            let last = known?.stringValue == nil ? nil : known
             return .string(age(series ?? last ?? time, now: now))
         }
     }

@@ -25,6 +25,9 @@ extension APIExchange {
             send(document, isImmutable: query.has("hash"))
         case .metrics: plain(.ok, metrics)
         case .openAPIVersion2: openAPIVersion2(documents)
+        case .openIDConfiguration:
+            openID("application/json") { $0.configuration(serverAddress: documents.discovery.serverAddress) }
+        case .openIDKeys: openID("application/jwk-set+json", \.keySet)
         case .unknown, .resource, .store: notFound()
         }
     }
@@ -34,6 +37,12 @@ extension APIExchange {
         "buildDate": "",
         "goVersion": "", "compiler": "swift", "platform": "linux/amd64",
     ]
+
+    private func openID(_ contentType: String, _ document: (ServiceAccountTokens) -> JSON) {
+        guard let tokens = handler.credentials.serviceAccounts else { return notFound() }
+        let headers: HTTPHeaders = ["Cache-Control": "public, max-age=3600", "Content-Type": contentType]
+        response.send(.ok, headers, ByteBuffer(bytes: document(tokens).encoded))
+    }
 
     private func answerNegotiated(_ json: JSON) throws(APIError) {
         representation = try Representation.negotiate(accept: header("Accept"))

@@ -12,11 +12,8 @@ extension APIExchange {
         var document = try readDocument(resource, &options)
         switch resource.kind.kind {
         case "SelfSubjectReview":
-            var user: JSONObject = ["username": .string(identity.user)]
-            if !identity.uid.isEmpty { user["uid"] = .string(identity.uid) }
-            user["groups"] = .array(identity.groups.map(JSON.string))
             document.json["metadata"] = ["creationTimestamp": .string(pipeline.clock.now().rfc3339)]
-            document["status"] = ["userInfo": .object(user)]
+            document["status"] = ["userInfo": identity.json]
         case "SelfSubjectRulesReview":
             let isAdministrator = handler.authorizer.allows(
                 AccessRequest(identity: identity, verb: "*", resource: GroupResource(group: "*", resource: "*")))
@@ -27,13 +24,24 @@ extension APIExchange {
                 "incomplete": false,
             ]
         case "TokenReview":
-            document["status"] = ["authenticated": false, "user": [:], "error": "token reviews are not served yet"]
+            document["status"] = reviewedToken(document.spec)
         default:
             let isAllowed = handler.authorizer.allows(access(document, isSelf: resource.kind.kind.hasPrefix("Self")))
             document["status"] =
                 isAllowed ? ["allowed": true, "reason": "system:masters may do everything"] : ["allowed": false]
         }
         answer(.created, document.json)
+    }
+
+    /// The status of a TokenReview. Why a token is not good is not told.
+    private func reviewedToken(_ spec: JSON) -> JSON {
+        let audiences = (spec["audiences"]?.arrayValue ?? []).compactMap(\.stringValue)
+        let wanted = audiences.isEmpty ? [ServiceAccountTokens.issuer] : audiences
+        let token = spec["token"]?.stringValue ?? ""
+        guard let (user, common) = handler.credentials.identity(token: token, audiences: wanted) else {
+            return ["user": [:], "error": "invalid bearer token"]
+        }
+        return ["authenticated": true, "user": user.json, "audiences": .array(common.map(JSON.string))]
     }
 
     private func access(_ document: Document, isSelf: Bool) -> AccessRequest {

@@ -154,7 +154,11 @@ extension APIExchange {
     /// Options in the body win over those in the query.
     private func deleteRequest() throws(APIError) -> DeleteRequest {
         var unused = WriteRequest(fieldManager: "")
-        let body = bodyBytes.isEmpty ? JSON.null : try readBody(&unused)
+        return try deleteRequest(bodyBytes.isEmpty ? JSON.null : try readBody(&unused))
+    }
+
+    /// `body` holds DeleteOptions, or nothing.
+    func deleteRequest(_ body: JSON) throws(APIError) -> DeleteRequest {
         var request = DeleteRequest()
         request.uid = body["preconditions"]?["uid"]?.stringValue
         request.resourceVersion = body["preconditions"]?["resourceVersion"]?.stringValue
@@ -179,7 +183,7 @@ extension APIExchange {
 
     // MARK: Options
 
-    private func writeRequest(_ kind: String, isApply: Bool = false, isPatch: Bool = false) throws(APIError)
+    func writeRequest(_ kind: String, isApply: Bool = false, isPatch: Bool = false) throws(APIError)
         -> WriteRequest
     {
         var manager = query["fieldManager"]

@@ -82,6 +82,7 @@ final class APIExchange {
         access.subresource = path.subresource ?? ""
         try authorize(access)
         if ReviewKinds.isReview(resource.groupResource) { return try runReview(resource) }
+        if resource.groupResource == WellKnown.bindings { return try runBinding(resource, path) }
         if resource.isNamespaced, path.namespace == nil, path.name != nil || verb == "create" { return notFound() }
         try run(verb, resource, path)
     }
@@ -109,33 +110,6 @@ final class APIExchange {
         }
     }
 
-    private func runSubresource(
-        _ verb: String, _ subresource: String, _ resource: ServedResource, _ path: ResourcePath
-    ) throws(APIError) {
-        let key = try named(resource, path)
-        switch subresource {
-        case "status" where resource.version.hasStatus:
-            switch verb {
-            case "get": try get(resource, key)
-            case "update": try update(resource, key, subresource: "status")
-            case "patch": try patch(resource, key, subresource: "status")
-            default: throw Self.notSupported(verb, resource)
-            }
-        case "scale":
-            guard let scale = resource.version.scale else { throw .notFound(key.resource, key.name) }
-            try runScale(verb, scale, resource, key)
-        case "finalize" where resource.groupResource == WellKnown.namespaces && verb == "update":
-            try update(resource, key, subresource: nil)
-        case "log" where resource.groupResource == WellKnown.pods && verb == "get": try runLog(key)
-        case "exec", "attach", "portforward", "proxy":
-            guard resource.groupResource == WellKnown.pods else { throw .notFound(key.resource, key.name) }
-            throw APIError(
-                code: 501, reason: .methodNotAllowed,
-                message: "pods/\(subresource) is not implemented yet; read the log with pods/log")
-        default: throw .notFound(key.resource, key.name)
-        }
-    }
-
     static func notSupported(_ verb: String, _ resource: ServedResource) -> APIError {
         APIError(
             code: 405, reason: .methodNotAllowed,
@@ -143,11 +117,11 @@ final class APIExchange {
             group: resource.kind.group, kind: resource.definition.plural)
     }
 
-    private func key(_ resource: ServedResource, _ path: ResourcePath) -> ObjectKey {
+    func key(_ resource: ServedResource, _ path: ResourcePath) -> ObjectKey {
         resource.key(namespace: path.namespace ?? "", name: path.name ?? "")
     }
 
-    private func named(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) -> ObjectKey {
+    func named(_ resource: ServedResource, _ path: ResourcePath) throws(APIError) -> ObjectKey {
         guard path.name != nil else { throw .badRequest("name must be provided") }
         return key(resource, path)
     }

@@ -9,7 +9,7 @@ internal import Synchronization
 package final class APIRequestHandler: HTTPRequestHandler {
     let pipeline: APIPipeline
     let authorizer: any Authorizer
-    private let credentials: Credentials
+    let credentials: Credentials
     private let logs = Mutex<(any PodLogSource)?>(nil)
     private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
     private let checks = Mutex<[String: Check]>([:])

@@ -47,7 +47,10 @@ package final class APIService: Sendable {
         let hosts = ["127.0.0.1", "localhost", "::1"] + (any ? [] : [options.host])
         let material = try CertificateAuthority.material(directory: pki, hosts: hosts, now: pipeline.clock.now())
         let token = try administratorToken(pki)
-        let handler = APIRequestHandler(pipeline: pipeline, credentials: Credentials(administratorToken: token))
+        let tokens = ServiceAccountTokens(key: try TokenKey.load(directory: pki), pipeline: pipeline)
+        let credentials = Credentials(administratorToken: token, serviceAccounts: tokens)
+        let handler = APIRequestHandler(pipeline: pipeline, credentials: credentials)
+        pipeline.setAuthority(String(decoding: material.authority, as: UTF8.self))
         let store = pipeline.store
         handler.addCheck("store") { store.writeRefusal.map(Self.publicReason) }
         store.onWritability { refusal in

@@ -16,11 +16,29 @@ package struct Identity: Sendable, Equatable {
     package var user: String
     package var uid: String
     package var groups: [String]
+    /// What else is known of the user, by name, in order.
+    package var extra: [(name: String, values: [String])] = []
 
     package init(user: String, uid: String = "", groups: [String]) {
         self.user = user
         self.uid = uid
         self.groups = groups
+    }
+
+    package static func == (left: Identity, right: Identity) -> Bool {
+        (left.user, left.uid, left.groups) == (right.user, right.uid, right.groups)
+            && left.extra.elementsEqual(right.extra) { $0 == $1 }
+    }
+
+    /// As reviews show it.
+    var json: JSON {
+        var user: JSONObject = ["username": .string(self.user)]
+        if !uid.isEmpty { user["uid"] = .string(uid) }
+        user["groups"] = .array(groups.map(JSON.string))
+        if !extra.isEmpty {
+            user["extra"] = .object(JSONObject(extra.map { ($0.name, .array($0.values.map(JSON.string))) }))
+        }
+        return .object(user)
     }
 }
 

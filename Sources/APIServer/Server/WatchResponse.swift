@@ -93,9 +93,7 @@ struct WatchEvents {
         guard let json = try? JSONParser.parse(value) else {
             throw APIPipeline.internalError("a stored document cannot be read")
         }
-        var document = Document(json)
-        if !resource.isStorageVersion { document["apiVersion"] = .string(resource.apiVersion) }
-        return document
+        return VersionConversion.served(Document(json), as: resource)
     }
 
     private func event(_ kind: Kind, _ value: [UInt8], isFirst: Bool, now: Instant) throws(APIError) -> [UInt8] {

@@ -12,6 +12,9 @@ struct espalier_bundled_file {
 extern const struct espalier_bundled_file espalier_bundled_files[];
 extern const size_t espalier_bundled_file_count;
 
+/* The protobuf messages of the standard kinds; its head says in which form. */
+extern const struct espalier_bundled_file espalier_protobuf_messages;
+
 /* The file at `index`; NULL from the count on. */
 const struct espalier_bundled_file *espalier_bundled_file_at(size_t index);
 

@@ -46,4 +46,16 @@ package enum Base64 {
         }
         return group & ((1 << UInt32(held)) - 1) == 0 ? bytes : nil
     }
+
+    /// With the alphabet for addresses and without padding, as tokens use it.
+    package static func encodeURL(_ bytes: [UInt8]) -> String {
+        String(encode(bytes).map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 }.filter { $0 != "=" })
+    }
+
+    /// The bytes of text in the alphabet for addresses; padding may be there.
+    package static func decodeURL(_ text: String) -> [UInt8]? {
+        let standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
+        let padding = String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
+        return decode(standard.hasSuffix("=") ? standard : standard + padding)
+    }
 }
