@@ -15,8 +15,8 @@ nonisolated(unsafe) private var target = Target.json
 public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> Int32 {
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
-            "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction or "
-                + "tokens"
+            "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, "
+                + "transaction or tokens"
         )
         exit(2)
     }

@@ -65,17 +65,18 @@ func fuzzTransaction(_ input: [UInt8]) {
     let keys = SealingKeys.ephemeral()
     guard let operations = try? TransactionCodec.operations(record, keys: keys) else { return }
     check(operations.count <= input.count, "\(operations.count) operations in \(input.count) bytes")
+    let now = Revision(rawValue: 5)
     let changes = operations.map { operation -> Change in
         switch operation {
         case .delete(let key):
-            return Change(revision: Revision(rawValue: 5), key: key, value: Bytes([]), entry: nil, previousEntry: nil)
+            let gone = Entry(
+                key: key, value: Bytes([]), createRevision: now, modRevision: now, revisionOffset: nil, isSealed: false)
+            return Change(deleting: gone, key: key, revision: now)
         case .put(let key, let value, let offset, let isSealed):
             let entry = Entry(
-                key: key, value: Bytes(value), createRevision: Revision(rawValue: 5),
-                modRevision: Revision(rawValue: 5),
-                revisionOffset: offset, isSealed: isSealed)
-            return Change(
-                revision: Revision(rawValue: 5), key: key, value: entry.value, entry: entry, previousEntry: nil)
+                key: key, value: Bytes(value), createRevision: now, modRevision: now, revisionOffset: offset,
+                isSealed: isSealed)
+            return Change(put: Bytes(value), entry, key: key, over: nil)
         }
     }
     let revision = RevisionChanges(revision: Revision(rawValue: 5), changes: changes, time: .zero)
