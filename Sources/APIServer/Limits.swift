@@ -4,6 +4,8 @@ internal import NIOCore
 package enum APIServerLimits {
     /// Bytes of a request body, as in Kubernetes.
     package static let bodyBytes = 3 * 1024 * 1024
+    /// Bytes of an AdmissionReview: a document as it was and as it is to be, and what is said around them.
+    package static let reviewBytes = 8 * 1024 * 1024
     /// Bytes of a path with its query.
     package static let targetBytes = 64 * 1024
     package static let queryParameters = 256

@@ -52,17 +52,48 @@ extension HTTPClient {
 
     /// Every resource the server offers, with short names and categories, in the order the server lists them.
     package func resources() async throws(APIError) -> [DiscoveredResource] {
-        let type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        let aggregated = ["v2", "v2beta1"].map {
+            "application/json;g=apidiscovery.k8s.io;v=\($0);as=APIGroupDiscoveryList"
+        }
+        let accept = (aggregated + ["application/json"]).joined(separator: ",")
         var found: [DiscoveredResource] = []
         for root in ["/api", "/apis"] {
-            let answer = try await request("GET", root, accept: type)
-            if answer.status != 200 { throw Self.error(status: answer.status, answer.body) }
-            guard let list = try? JSONParser.parse(answer.body, maximumBytes: ClientLimits.eventBytes) else {
-                throw APIError.unreachable("expected discovery as JSON from \(root)")
+            let list = try await discovery(root, accept: accept)
+            if list["kind"]?.stringValue == "APIGroupDiscoveryList" {
+                for group in list["items"]?.arrayValue ?? [] { found += DiscoveredResource.all(in: group) }
+            } else {
+                found += try await resources(listedBy: list, root)
             }
-            for group in list["items"]?.arrayValue ?? [] { found += DiscoveredResource.all(in: group) }
         }
         return found
+    }
+
+    /// The resources of a server before Kubernetes 1.26: a document for each version of each group.
+    private func resources(listedBy list: JSON, _ root: String) async throws(APIError) -> [DiscoveredResource] {
+        var versions = (list["versions"]?.arrayValue ?? []).compactMap(\.stringValue)
+        for group in list["groups"]?.arrayValue ?? [] {
+            versions += (group["versions"]?.arrayValue ?? []).compactMap { $0["groupVersion"]?.stringValue }
+        }
+        var found: [DiscoveredResource] = []
+        for version in versions {
+            found += DiscoveredResource.all(
+                listedBy: try await discovery("\(root)/\(version)", accept: "application/json"))
+        }
+        return found
+    }
+
+    /// The server's `gitVersion`, such as `v1.32.0`.
+    package func version() async throws(APIError) -> String {
+        try await discovery("/version", accept: "application/json")["gitVersion"]?.stringValue ?? "unknown"
+    }
+
+    private func discovery(_ path: String, accept: String) async throws(APIError) -> JSON {
+        let answer = try await request("GET", path, accept: accept)
+        if answer.status != 200 { throw Self.error(status: answer.status, answer.body) }
+        guard let json = try? JSONParser.parse(answer.body, maximumBytes: ClientLimits.eventBytes) else {
+            throw APIError.unreachable("expected discovery as JSON from \(path)")
+        }
+        return json
     }
 
     func discover() async throws(APIError) {
@@ -108,6 +139,26 @@ package struct DiscoveredResource: Sendable {
                     categories: (resource["categories"]?.arrayValue ?? []).compactMap(\.stringValue),
                     verbs: (resource["verbs"]?.arrayValue ?? []).compactMap(\.stringValue))
             }
+        }
+    }
+
+    /// The resources of an `APIResourceList`, without subresources.
+    static func all(listedBy list: JSON) -> [DiscoveredResource] {
+        let parts = (list["groupVersion"]?.stringValue ?? "").split(separator: "/")
+        let (group, version) = (parts.count > 1 ? String(parts[0]) : "", String(parts.last ?? ""))
+        return (list["resources"]?.arrayValue ?? []).compactMap { resource -> DiscoveredResource? in
+            guard let plural = resource["name"]?.stringValue, !plural.contains("/"),
+                let kind = resource["kind"]?.stringValue
+            else { return nil }
+            let singular = resource["singularName"]?.stringValue ?? ""
+            return DiscoveredResource(
+                information: ResourceInformation(
+                    resource: GroupResource(group: group, resource: plural), version: version, kind: kind,
+                    isNamespaced: resource["namespaced"]?.boolValue ?? false),
+                singular: singular.isEmpty ? kind.lowercased() : singular,
+                shortNames: (resource["shortNames"]?.arrayValue ?? []).compactMap(\.stringValue),
+                categories: (resource["categories"]?.arrayValue ?? []).compactMap(\.stringValue),
+                verbs: (resource["verbs"]?.arrayValue ?? []).compactMap(\.stringValue))
         }
     }
 }

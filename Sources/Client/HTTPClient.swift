@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import Seams
 internal import Synchronization
 
 /// Where a Kubernetes API is, and who we are to it: what a kubeconfig's context says.
@@ -14,6 +15,8 @@ package struct Endpoint: Sendable {
     /// PEM. Empty: the system's authorities.
     package var certificateAuthority: [UInt8] = []
     package var bearerToken: String?
+    /// A file with the token, which is read again once a minute: tokens of service accounts are replaced while they are used.
+    package var bearerTokenFile: String?
     /// PEM certificate chain and key, where the client authenticates by certificate.
     package var clientCertificate: [UInt8]?
     package var clientKey: [UInt8]?
@@ -38,9 +41,14 @@ package final class HTTPClient: Sendable {
     /// Discovery, filled on first use.
     let discovered = Mutex<[GroupVersionKind: ResourceInformation]>([:])
     let versions = Mutex<[GroupResource: ResourceInformation]>([:])
+    private let tokenFile: TokenFile?
 
-    package init(endpoint: Endpoint) throws(APIError) {
+    /// `readFile` reads the endpoint's token file, where it names one.
+    package init(
+        endpoint: Endpoint, readFile: @escaping @Sendable (String) throws -> [UInt8] = { _ in [] }
+    ) throws(APIError) {
         self.endpoint = endpoint
+        tokenFile = endpoint.bearerTokenFile.map { path in TokenFile(path, readFile) }
         group = MultiThreadedEventLoopGroup.singleton
         do {
             tls = try NIOSSLContext(configuration: try Self.configuration(endpoint))
@@ -69,7 +77,15 @@ package final class HTTPClient: Sendable {
         body: [UInt8]? = nil
     ) async throws(APIError) -> (status: Int, contentType: String, body: [UInt8]) {
         let request = makeRequest(method, target, contentType, accept, body)
-        let answer = try await exchange(request, streams: false)
+        var answer = try await exchange(request, streams: false)
+        // A server that says "not now" has done nothing: asking again is safe, writes included.
+        for _ in 0..<ClientLimits.busyRetries where answer.status == 429 {
+            guard let seconds = answer.headers.first(name: "Retry-After").flatMap({ Int($0) }) else { break }
+            let wait = Duration.seconds(min(seconds, ClientLimits.busySeconds))
+            let jitter = Double(SystemRandomSource().next(below: 1000)) / 2000
+            do { try await SystemClock().sleep(for: wait * (1 + jitter)) } catch { break }  // cancelled
+            answer = try await exchange(request, streams: false)
+        }
         guard case .whole(let bytes) = answer.body else { throw APIError.unreachable("expected a whole answer") }
         return (answer.status, answer.headers.first(name: "Content-Type") ?? "", bytes)
     }
@@ -99,7 +115,9 @@ package final class HTTPClient: Sendable {
         var request = HTTPRequest(method: HTTPMethod(rawValue: method), target: endpoint.basePath + target, body: body)
         request.headers = [("Accept", accept), ("User-Agent", endpoint.userAgent)]
         if body != nil { request.headers.append(("Content-Type", contentType)) }
-        if let token = endpoint.bearerToken { request.headers.append(("Authorization", "Bearer \(token)")) }
+        if let token = endpoint.bearerToken ?? tokenFile?.token {
+            request.headers.append(("Authorization", "Bearer \(token)"))
+        }
         return request
     }
 

@@ -1,7 +1,7 @@
 package import Documents
 
 /// A kubeconfig file's current context as an `Endpoint`. Reads the parts people use: clusters with inline or named
-/// authorities, users with a token or a client certificate. Exec plug-ins and OIDC are refused by name.
+/// authorities, users with a token, inline or in a file, or a client certificate. Exec plug-ins and OIDC are refused by name.
 package enum Kubeconfig {
     /// Reads `bytes`, the content of `file` (which messages name). `readFile` fetches files the kubeconfig points to.
     package static func endpoint(
@@ -25,6 +25,9 @@ package enum Kubeconfig {
         endpoint.clientCertificate = try material("client-certificate", user, file, readFile)
         endpoint.clientKey = try material("client-key", user, file, readFile)
         endpoint.bearerToken = user["token"]?.stringValue
+        if endpoint.bearerToken == nil {
+            endpoint.bearerTokenFile = user["tokenFile"]?.stringValue.map { path($0, file) }
+        }
         for plugin in ["exec", "auth-provider"] where user[plugin] != nil {
             throw APIError.badRequest(
                 "\(file): users of kind \(plugin) are not supported; use a token or a client certificate")
@@ -59,6 +62,35 @@ package enum Kubeconfig {
         return endpoint
     }
 
+    /// The endpoint of the cluster this process runs in, from what every pod is given: the environment and the files of
+    /// its service account. `nil` outside a cluster.
+    package static func inCluster(
+        environment: (String) -> String?, readFile: (String) throws -> [UInt8]
+    ) throws(APIError) -> Endpoint? {
+        guard let host = environment("KUBERNETES_SERVICE_HOST"), let port = environment("KUBERNETES_SERVICE_PORT")
+        else { return nil }
+        guard let number = Int(port), (1...65535).contains(number), !host.isEmpty else {
+            throw APIError.badRequest("expected a port in KUBERNETES_SERVICE_PORT, found \"\(port)\"")
+        }
+        var endpoint = Endpoint(host: host, port: number)
+        endpoint.bearerTokenFile = "\(serviceAccount)/token"
+        do {
+            endpoint.certificateAuthority = try readFile("\(serviceAccount)/ca.crt")
+            endpoint.namespace = String(decoding: try readFile("\(serviceAccount)/namespace"), as: UTF8.self)
+        } catch {
+            throw APIError.badRequest("\(error); the pod needs automountServiceAccountToken: true")
+        }
+        return endpoint
+    }
+
+    private static let serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+    /// A path that a kubeconfig names is relative to the kubeconfig.
+    private static func path(_ path: String, _ file: String) -> String {
+        if path.hasPrefix("/") { return path }
+        return (file.lastIndex(of: "/").map { String(file[...$0]) } ?? "") + path
+    }
+
     /// PEM bytes that stand inline under `<field>-data`, in base64, or in the file that `<field>` names.
     private static func material(
         _ field: String, _ section: JSON, _ file: String, _ readFile: (String) throws -> [UInt8]
@@ -70,8 +102,7 @@ package enum Kubeconfig {
             return bytes
         }
         guard let path = section[field]?.stringValue else { return nil }
-        let folder = file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
-        let full = path.hasPrefix("/") ? path : folder + path
+        let full = Self.path(path, file)
         do {
             return try readFile(full)
         } catch {

@@ -12,6 +12,9 @@ package enum ClientLimits {
     static let idleConnections = 8
     /// Documents a page of a list asks for.
     static let pageSize = 500
+    /// How often a request is sent again to a server that answers 429 and says when, and the longest such wait.
+    static let busyRetries = 5
+    static let busySeconds = 10
     static let connectTimeout = TimeAmount.seconds(10)
     /// How long a server may take to begin its answer, and to go on with one that is not a stream.
     static let responseTimeout = TimeAmount.seconds(60)

@@ -32,11 +32,18 @@ package struct Engine {
     private var stream: (any WatchStream)?
     private var reconnectAt: Instant?
     private var reconnectFailures = 0
+    private let jitter: @Sendable () -> Double
     private let primaries: [GroupResource: [Int]]
     private let interests: [GroupResource: [(loop: Int, interest: Interest)]]
 
-    package init(client: any Client, reconcilers: [any Reconciler], logger: Logger) {
+    /// `jitter` is a number from 0 to 1, by how much longer to wait before connecting again: not all at once, where many
+    /// lost the same server.
+    package init(
+        client: any Client, reconcilers: [any Reconciler], logger: Logger,
+        jitter: @escaping @Sendable () -> Double = { 0 }
+    ) {
         self.client = client
+        self.jitter = jitter
         self.reconcilers = reconcilers
         self.logger = logger
         var primaries: [GroupResource: [Int]] = [:]
@@ -96,7 +103,7 @@ package struct Engine {
             logger.warning("watch ended, starting again", metadata: ["error": "\(error)"])
             disconnect()
             let wait = ControlLoopLimits.firstBackOff * (1 << min(reconnectFailures, 20))
-            reconnectAt = now + min(wait, ControlLoopLimits.longestBackOff)
+            reconnectAt = now + min(wait, ControlLoopLimits.longestBackOff) * (1 + jitter())
             reconnectFailures += 1
             return false
         }

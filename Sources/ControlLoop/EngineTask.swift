@@ -12,18 +12,25 @@ package protocol Runnable: Sendable {
 package struct EngineTask: Runnable {
     private let client: any Client
     private let clock: any Clock
+    private let random: any RandomSource
     private let logger: Logger
     private let reconcilers: [any Reconciler]
 
-    package init(client: any Client, clock: any Clock, logger: Logger, reconcilers: [any Reconciler]) {
+    package init(
+        client: any Client, clock: any Clock, random: any RandomSource, logger: Logger, reconcilers: [any Reconciler]
+    ) {
         self.client = client
         self.clock = clock
+        self.random = random
         self.logger = logger
         self.reconcilers = reconcilers
     }
 
     package func run() async {
-        var engine = Engine(client: client, reconcilers: reconcilers, logger: logger)
+        let random = random
+        var engine = Engine(client: client, reconcilers: reconcilers, logger: logger) {
+            Double(random.next(below: 1000)) / 1000
+        }
         while !Task.isCancelled {
             guard case .idle(let until) = await engine.step(now: clock.now()) else { continue }
             await wait(engine.currentStream, until: until)

@@ -13,10 +13,13 @@ package enum Loops {
         ]
     }
 
-    /// Every loop, on one engine: one watch, one cache, one queue.
-    package static func all(
-        client: any Client, clock: any Clock, logger: Logger, settings: LoopSettings
-    ) -> [any Runnable] {
-        [EngineTask(client: client, clock: clock, logger: logger, reconcilers: reconcilers(settings))]
+    /// The selected loops on one engine: one watch, one cache, one queue. `nil` where none is selected.
+    package static func task(
+        _ selection: LoopSelection, client: any Client, clock: any Clock, random: any RandomSource, logger: Logger,
+        settings: LoopSettings
+    ) -> (any Runnable)? {
+        let reconcilers = reconcilers(settings).filter(selection.contains)
+        if reconcilers.isEmpty { return nil }
+        return EngineTask(client: client, clock: clock, random: random, logger: logger, reconcilers: reconcilers)
     }
 }

@@ -18,7 +18,8 @@ struct Espalier: AsyncParsableCommand {
         subcommands: [
             ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self,
             LogsCommand.self,
-            RolloutCommand.self, StatusCommand.self, StoreCommand.self, ServeCommand.self, GatewayCommand.self,
+            RolloutCommand.self, StatusCommand.self, StoreCommand.self, ServeCommand.self, OperateCommand.self,
+            GatewayCommand.self,
             VersionCommand.self,
         ])
 

@@ -19,10 +19,14 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     }
 
     private let handler: any HTTPRequestHandler
+    private let bodyBytes: Int
     private var state = State.idle
     private var timeout: Scheduled<Void>?
 
-    init(handler: any HTTPRequestHandler) { self.handler = handler }
+    init(handler: any HTTPRequestHandler, bodyBytes: Int) {
+        self.handler = handler
+        self.bodyBytes = bodyBytes
+    }
 
     func handlerAdded(context: ChannelHandlerContext) { restartTimeout(APIServerLimits.headTimeout, context.channel) }
 
@@ -41,7 +45,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
         case .failure(let error): refuse(error, head, context)
         case .success(let identity):
             let declared = head.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
-            if declared > APIServerLimits.bodyBytes { return refuse(Self.tooLarge, head, context) }
+            if declared > bodyBytes { return refuse(tooLarge, head, context) }
             state = .receiving(head: head, identity: identity, body: ByteBuffer())
             if head.headers.first(name: "Expect")?.lowercased() == "100-continue" {
                 context.writeAndFlush(
@@ -53,8 +57,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
         guard case .receiving(let head, let identity, var body) = state else { return }
         state = .idle  // drops the state's reference, so that the buffer grows in place
-        if body.readableBytes + part.readableBytes > APIServerLimits.bodyBytes {
-            return refuse(Self.tooLarge, head, context)
+        if body.readableBytes + part.readableBytes > bodyBytes {
+            return refuse(tooLarge, head, context)
         }
         if body.readableBytes == 0 {
             body = part
@@ -114,9 +118,10 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
         timeout = channel.eventLoop.scheduleTask(in: amount) { channel.close(promise: nil) }
     }
 
-    private static let tooLarge = APIError(
-        code: 413, reason: .requestEntityTooLarge,
-        message: "Request entity too large: limit is \(APIServerLimits.bodyBytes)")
+    private var tooLarge: APIError {
+        APIError(
+            code: 413, reason: .requestEntityTooLarge, message: "Request entity too large: limit is \(bodyBytes)")
+    }
 }
 
 extension ResponseWriter {

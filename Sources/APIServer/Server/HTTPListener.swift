@@ -1,5 +1,5 @@
 internal import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
@@ -7,12 +7,12 @@ internal import Synchronization
 
 /// The TLS socket the API is served on. Accepts connections on the event loops of `group` and hands each request to
 /// `handler`; knows nothing of what requests mean.
-final class HTTPListener: Sendable {
+package final class HTTPListener: Sendable {
     private let channel: any Channel
     private let connections: ConnectionSet
 
     /// The port the socket got, where 0 was asked for.
-    let port: Int
+    package let port: Int
 
     private init(channel: any Channel, connections: ConnectionSet) {
         self.channel = channel
@@ -20,10 +20,10 @@ final class HTTPListener: Sendable {
         port = channel.localAddress?.port ?? 0
     }
 
-    /// Binds and begins to accept. `certificate` and `key` are PEM.
-    static func start(
+    /// Binds and begins to accept. `certificate` and `key` are PEM. A longer body than `bodyBytes` is refused.
+    package static func start(
         host: String, port: Int, certificate: [UInt8], key: [UInt8], group: any EventLoopGroup,
-        handler: any HTTPRequestHandler
+        handler: any HTTPRequestHandler, bodyBytes: Int = APIServerLimits.bodyBytes
     ) async throws -> HTTPListener {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) },
@@ -48,7 +48,7 @@ final class HTTPListener: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: tls))
                     try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler))
+                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler, bodyBytes: bodyBytes))
                 }
             }
             .bind(host: host, port: port).get()
@@ -56,7 +56,7 @@ final class HTTPListener: Sendable {
     }
 
     /// Stops accepting, and closes what is open: streams end where they are, clients resume them elsewhere or later.
-    func stop() async {
+    package func stop() async {
         try? await channel.close()
         await connections.closeAll()
     }

@@ -22,7 +22,7 @@ struct Connection: ParsableArguments {
         let file = try file()
         var endpoint = try Kubeconfig.endpoint(try Files.read(file), file: file, context: context, readFile: Files.read)
         endpoint.userAgent = "espalier"
-        return Session(client: try HTTPClient(endpoint: endpoint), namespace: namespace ?? endpoint.namespace)
+        return Session(client: try HTTPClient(endpoint: endpoint, readFile: Files.read), namespace: namespace ?? endpoint.namespace)
     }
 
     private func file() throws -> String {

@@ -18,8 +18,7 @@ struct VersionCommand: AsyncParsableCommand {
         if client { return }
         // Without a server in reach the binary's own version is all there is to say.
         guard let session = try? connection.open() else { return }
-        let answer = try await session.client.request("GET", "/version")
-        let version = try JSONParser.parse(answer.body)["gitVersion"]?.stringValue ?? "unknown"
+        let version = try await session.client.version()
         let endpoint = session.client.endpoint
         Terminal.print("server   Kubernetes API \(version) at https://\(endpoint.host):\(endpoint.port)")
     }

@@ -28,6 +28,7 @@ struct ControlPlane {
         var host: String
         var port: Int
         var gatewayListen: String
+        var controllers: LoopSelection
         var givesPodsNetworks: Bool
         /// Event loops of the API.
         var eventLoops: Int
@@ -107,8 +108,8 @@ struct ControlPlane {
 
         try PrivateFile.makeDirectory("\(directory)/keys")  // where sealing keys need not be
         let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
-        let loops = Loops.all(
-            client: client, clock: clock, logger: logger,
+        let loops = Loops.task(
+            settings.controllers, client: client, clock: clock, random: random, logger: logger,
             settings: LoopSettings(secretKey: secretKey, publicPort: address.port))
         let tasks = Task {
             await withDiscardingTaskGroup { group in
@@ -116,7 +117,7 @@ struct ControlPlane {
                 if let replication { group.addTask { await replication.run() } }
                 group.addTask { await gateway.run() }
                 group.addTask { await node.run() }
-                for loop in loops { group.addTask { await loop.run() } }
+                if let loops { group.addTask { await loops.run() } }
             }
         }
         return ControlPlane(
@@ -188,7 +189,7 @@ struct ControlPlane {
     }
 
     /// The machine's name, which is the node's: lower case, as names of documents are.
-    private static func hostName() -> String {
+    static func hostName() -> String {
         var name = [CChar](repeating: 0, count: 256)
         guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
         let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).lowercased()

@@ -11,10 +11,15 @@ enum RevisionSecret {
                 description:
                     "\(path): expected 64 hexadecimal digits; restore it from a backup, or remove it to get a new one")
         }
-        var generator = SystemRandomNumberGenerator()  // the kernel's, so fit for keys
-        let digits = Array("0123456789abcdef".utf8)
-        let bytes = (0..<64).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
+        let bytes = make()
         try PrivateFile.write(bytes, to: path)
         return bytes
+    }
+
+    /// A new one: 64 hexadecimal digits.
+    static func make() -> [UInt8] {
+        var generator = SystemRandomNumberGenerator()  // the kernel's, so fit for keys
+        let digits = Array("0123456789abcdef".utf8)
+        return (0..<64).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
     }
 }

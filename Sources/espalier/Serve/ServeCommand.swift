@@ -22,6 +22,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Address and port of the gateway; port 0 picks a free one.")
     var gatewayListen = "127.0.0.1:8080"
 
+    @Option(help: "Control loops that run in here: *, none, or names, as for operate, which runs the others.")
+    var controllers = "*"
+
     @Option(help: "Event loops of the API.")
     var loops = 2
 
@@ -43,6 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw ValidationError("\(name): expected ADDRESS:PORT such as 127.0.0.1:8080, found \"\(value)\"")
         }
         _ = try SealedResources.parse(seal)
+        _ = try OperateCommand.selection(controllers)
         if !(1...64).contains(loops) { throw ValidationError("--loops: expected 1 to 64, found \(loops)") }
         if Logger.Level(rawValue: logLevel) == nil {
             throw ValidationError(
@@ -59,7 +63,7 @@ struct ServeCommand: AsyncParsableCommand {
         let settings = ControlPlane.Settings(
             dataDirectory: directory, keys: keyOptions.provider(dataDirectory: directory),
             sealed: try SealedResources.parse(seal), replica: replica, host: api.host, port: api.port,
-            gatewayListen: gatewayListen,
+            gatewayListen: gatewayListen, controllers: try OperateCommand.selection(controllers),
             givesPodsNetworks: podNetwork, eventLoops: loops)
         let plane: ControlPlane
         do {
