@@ -35,6 +35,8 @@ package enum APIServerLimits {
 
     static let headTimeout = TimeAmount.seconds(30)
     static let idleTimeout = TimeAmount.seconds(180)
+    /// How long a connection that is being closed may take to say so.
+    static let goodbyeTimeout = TimeAmount.milliseconds(200)
     static let bodyTimeout = TimeAmount.seconds(60)
     static let bookmarkInterval = TimeAmount.seconds(60)
     static let watchMinimumSeconds: Int64 = 1800

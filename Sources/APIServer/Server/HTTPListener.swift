@@ -80,7 +80,22 @@ private final class ConnectionSet: Sendable {
         return fits
     }
 
+    /// Closes all at once. A client that says nothing to the end of its TLS session, as one that is idle does, is not
+    /// waited for: TLS alone would wait five seconds for each.
     func closeAll() async {
-        for channel in channels.withLock({ Array($0.values) }) { try? await channel.close() }
+        await withDiscardingTaskGroup { group in
+            for channel in channels.withLock({ Array($0.values) }) {
+                channel.close(promise: nil)
+                let cut = channel.eventLoop.scheduleTask(in: APIServerLimits.goodbyeTimeout) {
+                    // Below TLS, which is done with what it had to say. Where it is gone, so is the connection.
+                    let tls = try? channel.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+                    tls?.close(promise: nil)
+                }
+                group.addTask {
+                    try? await channel.closeFuture.get()  // however it ended, it has
+                    cut.cancel()
+                }
+            }
+        }
     }
 }
