@@ -52,6 +52,8 @@ package final class Schema: Sendable {
     package let isEmbeddedResource: Bool
     package let listType: ListType
     package let listMapKeys: [String]
+    /// By which member strategic merge patches tell elements apart, in lists that apply owns as a whole.
+    package let patchMergeKey: String?
     /// `x-kubernetes-map-type: atomic`: apply owns the object as a whole.
     package let isAtomicMap: Bool
     package let rules: [Rule]
@@ -104,6 +106,7 @@ package final class Schema: Sendable {
         isEmbeddedResource = json["x-kubernetes-embedded-resource"]?.boolValue ?? false
         listType = json["x-kubernetes-list-type"]?.stringValue.flatMap(ListType.init) ?? .atomic
         listMapKeys = (json["x-kubernetes-list-map-keys"]?.arrayValue ?? []).compactMap(\.stringValue)
+        patchMergeKey = json["x-kubernetes-patch-merge-key"]?.stringValue
         isAtomicMap = json["x-kubernetes-map-type"]?.stringValue == "atomic"
         rules = (json["x-kubernetes-validations"]?.arrayValue ?? []).map {
             Rule(

@@ -184,4 +184,51 @@ import Testing
         #expect(api.pipeline.catalogue.storage(widgets) == nil)
         #expect(api.pipeline.store.snapshot(.sequenced).count(prefix: StoreKey.prefix(widgets)) == 0)
     }
+
+    /// Who applies by UID means one document, not any of its name.
+    @Test func anApplyOfAnotherUIDIsAConflict() throws {
+        let api = try TestAPI()
+        func apply(_ name: String, uid: String) throws -> WriteAnswer {
+            let config: JSON = [
+                "apiVersion": "v1", "kind": "ConfigMap", "data": ["b": "2"],
+                "metadata": ["name": .string(name), "uid": .string(uid)],
+            ]
+            return try api.pipeline.apply(
+                try api.resource(TestAPI.configMaps), try api.key(TestAPI.configMaps, name), Document(config),
+                api.options, subresource: nil)
+        }
+        let document = try api.configMap("a")
+        let other = api.refusal { _ = try apply("a", uid: "other") }
+        #expect(other?.code == 409)
+        #expect(other?.message.hasSuffix("UID in precondition: other, UID in object meta: \(document.uid)") == true)
+        let absent = api.refusal { _ = try apply("absent", uid: "other") }
+        #expect(absent?.code == 409)
+        #expect(try !api.exists(TestAPI.configMaps, "absent"))
+        #expect(try apply("a", uid: document.uid).document["data"] == ["a": "1", "b": "2"])
+    }
+
+    /// Each verb, asked for a dry run, answers and leaves everything as it was.
+    @Test func aDryRunWritesNothing() throws {
+        var api = try TestAPI()
+        let document = try api.configMap("a")
+        api.options.isDryRun = true
+        let revision = api.pipeline.store.sequencedRevision
+        let maps = try api.resource(TestAPI.configMaps)
+        let key = try api.key(TestAPI.configMaps, "a")
+        #expect(try api.configMap("new").uid.isEmpty == false)
+        var changed = document
+        changed["data"] = ["a": "2"]
+        _ = try api.pipeline.update(maps, key, changed, api.options, subresource: nil)
+        #expect(try api.patch(TestAPI.configMaps, "a", ["data": ["a": "3"]]).document["data"] == ["a": "3"])
+        let config = Document([
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "a"], "data": ["z": "1"],
+        ])
+        _ = try api.pipeline.apply(maps, key, config, api.options, subresource: nil)
+        try api.delete(TestAPI.configMaps, "a") { $0.isDryRun = true }
+        var all = DeleteRequest()
+        all.isDryRun = true
+        _ = try api.pipeline.deleteCollection(maps, namespace: "default", .everything, all)
+        #expect(api.pipeline.store.sequencedRevision == revision)
+        #expect(try api.get(TestAPI.configMaps, "a") == document)
+    }
 }

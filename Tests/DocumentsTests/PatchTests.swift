@@ -118,4 +118,22 @@ struct PatchTests {
         let result = MergePatch.apply(["b": 9, "z": 1], to: ["a": 1, "b": 2, "c": 3])
         #expect(result.text() == #"{"a":1,"b":9,"c":3,"z":1}"#)
     }
+
+    /// Conditions of a Job: apply owns the list as a whole, and patches merge it.
+    @Test("a list that is atomic for apply can merge by a key of its own")
+    func patchMergeKey() throws {
+        let schema = Schema([
+            "type": "object",
+            "properties": [
+                "conditions": [
+                    "type": "array", "x-kubernetes-list-type": "atomic", "x-kubernetes-patch-merge-key": "type",
+                    "items": ["type": "object"],
+                ]
+            ],
+        ])
+        let result = try StrategicMergePatch.apply(
+            ["conditions": [["type": "B", "status": "True"], ["$patch": "delete", "type": "C"]]],
+            to: ["conditions": [["type": "A"], ["type": "B", "reason": "r"], ["type": "C"]]], schema: schema)
+        #expect(result["conditions"] == [["type": "A"], ["type": "B", "reason": "r", "status": "True"]])
+    }
 }

@@ -78,17 +78,21 @@ extension APIPipeline {
         let pinned = config.resourceVersion
         for _ in 0..<APIServerLimits.writeAttempts {
             let entry = store.snapshot(.sequenced).get(StoreKey(key))
-            if let entry {
-                let answer = try change(
+            if entry != nil {
+                return try change(
                     resource, key, options, subresource: subresource, isPatch: true, isApply: true
                 ) { old throws(APIError) in
                     if !pinned.isEmpty, pinned != old.resourceVersion { throw Self.modified(key) }
+                    if !config.uid.isEmpty, config.uid != old.uid { throw Self.otherUID(config.uid, old, key) }
                     return Document(try self.applied(config, to: old, resource, options, subresource))
                 }
-                _ = entry
-                return answer
             }
             if subresource != nil { throw .notFound(key.resource, key.name) }
+            if !config.uid.isEmpty {
+                throw .conflict(
+                    key.resource, key.name,
+                    "uid mismatch: the provided object specified uid \(config.uid), and no existing object was found")
+            }
             if !pinned.isEmpty { throw Self.modified(key) }
             var document = config
             document.json = try applied(config, to: nil, resource, options, nil)
@@ -160,15 +164,7 @@ extension APIPipeline {
     private func checkUpdate(_ new: Document, old: Document, _ key: ObjectKey) throws(APIError) {
         let version = new.resourceVersion
         if !version.isEmpty, version != "0", version != old.resourceVersion { throw Self.modified(key) }
-        if !new.uid.isEmpty, new.uid != old.uid {
-            let place = (old.namespace.isEmpty ? [key.name] : [old.namespace, key.name]).joined(separator: "/")
-            let group = key.resource.group.contains(".") ? "\(key.resource.group)/" : ""
-            throw .conflict(
-                key.resource, key.name,
-                "StorageError: invalid object, Code: 4, Key: /registry/\(group)\(key.resource.resource)/\(place), "
-                    + "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \(new.uid), "
-                    + "UID in object meta: \(old.uid)")
-        }
+        if !new.uid.isEmpty, new.uid != old.uid { throw Self.otherUID(new.uid, old, key) }
         guard old.isBeingDeleted else { return }
         let added = new.finalizers.filter { !old.finalizers.contains($0) }.sorted()
         if !added.isEmpty {
@@ -179,6 +175,16 @@ extension APIPipeline {
                 old.groupVersionKind, key.name,
                 [APIError.Cause(reason: "FieldValueForbidden", message: message, field: "metadata.finalizers")])
         }
+    }
+
+    private static func otherUID(_ uid: String, _ old: Document, _ key: ObjectKey) -> APIError {
+        let place = (old.namespace.isEmpty ? [key.name] : [old.namespace, key.name]).joined(separator: "/")
+        let group = key.resource.group.contains(".") ? "\(key.resource.group)/" : ""
+        return .conflict(
+            key.resource, key.name,
+            "StorageError: invalid object, Code: 4, Key: /registry/\(group)\(key.resource.resource)/\(place), "
+                + "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \(uid), "
+                + "UID in object meta: \(old.uid)")
     }
 
     /// Fields of metadata that the server alone writes.

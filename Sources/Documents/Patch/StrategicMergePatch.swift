@@ -127,17 +127,23 @@ private struct ListMerge {
     }
 
     mutating func merge(_ patch: [JSON], into original: [JSON], order: JSON?) throws(APIError) -> [JSON] {
+        if let key = mergeKeys.first {
+            let merged = try mergeByKey(patch, into: original, key)
+            return arranged(merged, original, order?.arrayValue ?? patch) { $0[key] ?? .null }
+        }
         switch schema?.listType ?? .atomic {
-        case .atomic: return order != nil && patch.isEmpty ? original : patch.map(Self.plain)
+        case .atomic, .map: return order != nil && patch.isEmpty ? original : patch.map(Self.plain)
         case .set:
             var known = Set(original)
             let merged = original + patch.filter { known.insert($0).inserted }
             return arranged(merged, original, order?.arrayValue ?? patch) { $0 }
-        case .map:
-            guard let key = schema?.listMapKeys.first else { return patch.map(Self.plain) }
-            let merged = try mergeByKey(patch, into: original, key)
-            return arranged(merged, original, order?.arrayValue ?? patch) { $0[key] ?? .null }
         }
+    }
+
+    /// The members by which elements are told apart; empty for lists that are no maps.
+    private var mergeKeys: [String] {
+        if let key = schema?.patchMergeKey { return [key] }
+        return schema?.listType == .map ? schema?.listMapKeys ?? [] : []
     }
 
     private func mergeByKey(_ patch: [JSON], into original: [JSON], _ key: String) throws(APIError) -> [JSON] {
@@ -170,7 +176,7 @@ private struct ListMerge {
     /// Whether `element` is the one a patch means, by those of the list's keys that the patch names. Patches name the
     /// first key always, the others (a port's protocol) only where they change.
     private func isSame(_ element: JSON, _ patch: JSONObject) -> Bool {
-        (schema?.listMapKeys ?? []).allSatisfy { key in
+        mergeKeys.allSatisfy { key in
             guard let wanted = patch[key] else { return true }
             return (element[key] ?? defaultValue(of: key)) == wanted
         }
@@ -179,7 +185,7 @@ private struct ListMerge {
     /// Of several elements a patch may mean, the one that has the defaults of the other keys.
     private func best(_ candidates: [Int], _ slots: [JSON?]) -> Int? {
         if candidates.count < 2 { return candidates.first }
-        let keys = (schema?.listMapKeys ?? []).dropFirst()
+        let keys = mergeKeys.dropFirst()
         return candidates.first { place in
             keys.allSatisfy { slots[place]?[$0] == nil || slots[place]?[$0] == defaultValue(of: $0) }
         } ?? candidates.first
