@@ -53,6 +53,7 @@ let package = Package(
         module("Store", ["Seams", "Documents", "Journal"] + [crypto]),
         module("Admission", ["Seams", "Documents"]),
         module("Client", ["Seams", "Documents"] + nio + tls),
+        module("Buckets", ["Seams", "Documents", "Store", "Client"] + [crypto]),
         module("APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle", logging, certificates, crypto] + nio + tls),
         module("ControlLoop", ["Seams", "Documents", "Client", logging]),
         module("Reconcilers", ["Seams", "Documents", "Client", "ControlLoop", crypto, logging]),
@@ -62,18 +63,19 @@ let package = Package(
         .executableTarget(
             name: "espalier",
             dependencies: [
-                "Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers", "Node",
-                "Gateway", logging, arguments,
+                "Seams", "Documents", "Journal", "Store", "Admission", "Client", "Buckets", "APIServer", "ControlLoop", "Reconcilers",
+                "Node", "Gateway", logging, arguments,
             ] + nio,
             exclude: ["index.md"], swiftSettings: settings),
         .testTarget(name: "AdmissionTests", dependencies: ["Documents", "Admission"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "DocumentsTests", dependencies: ["Seams", "Documents"], exclude: ["Golden"], swiftSettings: settings),
+        .testTarget(name: "BucketsTests", dependencies: ["Seams", "Documents", "Client", "Buckets"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests", dependencies: ["Seams", "Documents", "Client", "APIServer"] + nio, swiftSettings: settings),
         .testTarget(
             name: "APIServerTests", dependencies: ["Seams", "Documents", "Client", "Store", "APIServer", "Simulation"],
             swiftSettings: settings),
-        .testTarget(name: "EndToEndTests", dependencies: ["Documents", "espalier"], swiftSettings: settings),
+        .testTarget(name: "EndToEndTests", dependencies: ["Seams", "Documents", "Store", "Buckets", "espalier"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Client", "Documents", "Seams"], swiftSettings: settings),
         .testTarget(
             name: "GatewayTests", dependencies: ["Seams", "Documents", "Client", "Gateway", "espalier", logging] + nio,

@@ -22,12 +22,20 @@ package struct Endpoint: Sendable {
     package var clientKey: [UInt8]?
     /// The namespace of the context.
     package var namespace = "default"
+    /// Without TLS.
+    package var isPlain = false
     /// Whom the server takes us for, in `User-Agent` and hence in managedFields of plain writes.
     package var userAgent = "espalier"
 
     package init(host: String, port: Int) {
         self.host = host
         self.port = port
+    }
+
+    /// Host and port as the `Host` header says them.
+    package var authority: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (isPlain ? 80 : 443) ? name : "\(name):\(port)"
     }
 }
 
@@ -102,6 +110,19 @@ package final class HTTPClient: Sendable {
         }
     }
 
+    /// One request to a service that is no Kubernetes API, with exactly these headers beside those of HTTP, and a whole
+    /// answer, whatever its status. It must be such that doing it twice does no harm.
+    package func send(
+        _ method: String, _ target: String, headers: [(name: String, value: String)], body: [UInt8]?
+    ) async throws(APIError) -> (status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
+        var request = HTTPRequest(method: HTTPMethod(rawValue: method), target: endpoint.basePath + target, body: body)
+        request.headers = headers.map { ($0.name, $0.value) }
+        request.isRepeatable = true
+        let answer = try await exchange(request, streams: false)
+        guard case .whole(let bytes) = answer.body else { throw APIError.unreachable("expected a whole answer") }
+        return (answer.status, answer.headers.map { ($0.name, $0.value) }, bytes)
+    }
+
     /// The error an unsuccessful answer carries: its Status document where it has one.
     static func error(status: Int, _ body: [UInt8]) -> APIError {
         if let json = try? JSONParser.parse(body), let error = APIError(status: json) { return error }
@@ -114,6 +135,7 @@ package final class HTTPClient: Sendable {
     ) -> HTTPRequest {
         var request = HTTPRequest(method: HTTPMethod(rawValue: method), target: endpoint.basePath + target, body: body)
         request.headers = [("Accept", accept), ("User-Agent", endpoint.userAgent)]
+        request.isRepeatable = method == "GET"
         if body != nil { request.headers.append(("Content-Type", contentType)) }
         if let token = endpoint.bearerToken ?? tokenFile?.token {
             request.headers.append(("Authorization", "Bearer \(token)"))
@@ -127,7 +149,7 @@ package final class HTTPClient: Sendable {
             do throws(APIError) {
                 return try await send(request, streams: streams, on: kept)
             } catch {
-                if request.method != .GET || error.reason != .serviceUnavailable { throw error }
+                if !request.isRepeatable || error.reason != .serviceUnavailable { throw error }
             }
         }
         return try await send(request, streams: streams, on: try await connect())
@@ -137,7 +159,7 @@ package final class HTTPClient: Sendable {
         -> HTTPAnswer
     {
         let promise = channel.eventLoop.makePromise(of: HTTPAnswer.self)
-        let host = endpoint.port == 443 ? endpoint.host : "\(endpoint.host):\(endpoint.port)"
+        let host = endpoint.authority
         channel.eventLoop.execute {
             do {
                 let handler = try channel.pipeline.syncOperations.handler(type: ExchangeHandler.self)
@@ -156,7 +178,7 @@ package final class HTTPClient: Sendable {
     }
 
     private func connect() async throws(APIError) -> any Channel {
-        let tls = tls
+        let tls = endpoint.isPlain ? nil : tls
         let name = Self.isAddress(endpoint.host) ? nil : endpoint.host
         do {
             return try await ClientBootstrap(group: group)
@@ -165,7 +187,7 @@ package final class HTTPClient: Sendable {
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let pipeline = channel.pipeline.syncOperations
-                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name))
+                        if let tls { try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name)) }
                         try pipeline.addHTTPClientHandlers()
                         try pipeline.addHandler(
                             ExchangeHandler { [weak self, weak channel] isReusable in

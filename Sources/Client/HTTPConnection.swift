@@ -12,6 +12,8 @@ struct HTTPRequest: Sendable {
     var target: String
     var headers: [(String, String)] = []
     var body: [UInt8]?
+    /// Whether it may be sent again where a kept connection turns out closed.
+    var isRepeatable = false
 }
 
 /// An answer, whole or still arriving.

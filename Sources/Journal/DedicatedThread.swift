@@ -37,6 +37,15 @@ package final class DedicatedThread: Sendable {
         handle = Mutex(thread)
     }
 
+    /// Runs `body` on a thread of its own and answers what it returned, for callers that must not wait.
+    package static func run<Result: Sendable>(
+        name: String, _ body: @escaping @Sendable () -> Result
+    ) async -> Result {
+        await withCheckedContinuation { continuation in
+            _ = DedicatedThread(name: name) { continuation.resume(returning: body()) }
+        }
+    }
+
     /// Waits until the body has returned. Only the first call waits.
     package func join() {
         let thread = handle.withLock { handle in

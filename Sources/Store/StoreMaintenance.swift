@@ -27,12 +27,8 @@ package struct StoreMaintenance: Sendable {
 
     /// Checks every file against every other and against what is in memory, on a thread of its own.
     package func verify() async -> StoreVerification.Report {
-        await withCheckedContinuation { continuation in
-            _ = DedicatedThread(name: "store-check") {
-                continuation.resume(
-                    returning: StoreVerification.run(
-                        data: directory, fileSystem: fileSystem, keys: store.keys, live: store))
-            }
+        await DedicatedThread.run(name: "store-check") {
+            StoreVerification.run(data: directory, fileSystem: fileSystem, keys: store.keys, live: store)
         }
     }
 

@@ -26,7 +26,7 @@ final class RunningServer {
             && ["bash", "curl", "jq", "perl", "timeout"].allSatisfy { Command.find($0) != nil }
     }
 
-    init(arguments: [String] = []) throws {
+    init(arguments: [String] = [], extra: [String: String] = [:]) throws {
         guard let binary = Self.binary, let kubectl = Self.kubectl else {
             throw Command.Failure(description: "nothing to test")
         }
@@ -38,7 +38,8 @@ final class RunningServer {
                 binary, "serve", "--data-dir", "\(folder)/data", "--listen", "127.0.0.1:0", "--gateway-listen",
                 "127.0.0.1:0",
             ] + arguments,
-            environment: ["PATH": Command.environment("PATH") ?? ""], directory: folder, output: "\(folder)/log",
+            environment: extra.merging(["PATH": Command.environment("PATH") ?? ""]) { $1 }, directory: folder,
+            output: "\(folder)/log",
             error: "\(folder)/errors")
         // tail ends with the server, should that not come up.
         let served = try Command.run(

@@ -14,6 +14,7 @@ struct ImportTests {
         ("Store", ["Seams", "Documents", "Journal"], ["Crypto"]),
         ("Admission", ["Seams", "Documents"], []),
         ("Client", ["Seams", "Documents"], nio + tls),
+        ("Buckets", ["Seams", "Documents", "Store", "Client"], ["Crypto"]),
         (
             "APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle"],
             nio + tls + certificates + ["Logging", "Crypto"]
@@ -32,9 +33,8 @@ struct ImportTests {
         (
             "espalier",
             [
-                "Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop",
-                "Reconcilers",
-                "Node", "Gateway",
+                "Seams", "Documents", "Journal", "Store", "Admission", "Client", "Buckets", "APIServer", "ControlLoop",
+                "Reconcilers", "Node", "Gateway",
             ], nio + ["Logging", "ArgumentParser"]
         ),
     ]

@@ -1,6 +1,7 @@
 internal import APIServer
 internal import ArgumentParser
 internal import Documents
+internal import Journal
 internal import Seams
 internal import Store
 
@@ -18,6 +19,7 @@ struct StoreRestoreCommand: AsyncParsableCommand {
     @Option(help: "The data directory to make; nothing but keys/ may be in it.") var dataDir: String
     @Option(help: "From a replica: as it was at this revision.") var revision: UInt64?
     @Option(help: "From a replica: as it was copied by then, such as 2027-01-31T12:00:00Z.") var time: String?
+    @OptionGroup var bucket: BucketOptions
     @OptionGroup var keyOptions: KeyOptions
 
     func validate() throws {
@@ -52,10 +54,16 @@ struct StoreRestoreCommand: AsyncParsableCommand {
     }
 
     private func restoreReplica() async throws -> StoreRestoration.Outcome {
-        let target = try ReplicaPlace(from, option: "--from").target()
-        return try ReplicaRestoration.restore(
-            target, named: from, until: point, to: dataDir, fileSystem: LinuxFileSystem(), clock: SystemClock(),
-            keys: try await keys())
+        let target = try ReplicaPlace(from, option: "--from").target(bucket)
+        let (from, point, dataDir, keys) = (from, point, dataDir, try await keys())
+        let outcome = await DedicatedThread.run(name: "restore") { () -> Result<StoreRestoration.Outcome, StoreError> in
+            Result { () throws(StoreError) in
+                try ReplicaRestoration.restore(
+                    target, named: from, until: point, to: dataDir, fileSystem: LinuxFileSystem(), clock: SystemClock(),
+                    keys: keys)
+            }
+        }
+        return try outcome.get()
     }
 
     private func keys() async throws -> SealingKeys {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
-internal import Documents
+internal import Buckets
+internal import Glibc
 internal import Logging
 internal import Seams
 internal import Store
@@ -8,10 +9,12 @@ internal import Store
 struct ReplicaOptions: ParsableArguments {
     @Option(
         help: """
-            Folder on another disk or a mounted share to which the store is copied all the time: a lost disk then loses at \
-            most two seconds while the copy keeps up. Keys are not copied.
+            Folder on another disk or a mounted share, or s3://BUCKET/PREFIX, to which the store is copied all the time: a \
+            lost disk then loses at most two seconds while the copy keeps up. Keys are not copied.
             """)
     var replicateTo: String?
+
+    @OptionGroup var bucket: BucketOptions
 
     @Option(help: "How many hours back the copy can be restored; what only older points need is removed there.")
     var replicateKeepHours = 168
@@ -33,25 +36,52 @@ struct ReplicaOptions: ParsableArguments {
         let files = LinuxFileSystem()
         let replica = Replica(
             data: directory, identity: try Replica.identity(of: directory, fileSystem: files, random: random),
-            fileSystem: files, target: try place.target())
+            fileSystem: files, target: try place.target(bucket))
         return Replication(
             store: store, replica: replica, kept: .seconds(replicateKeepHours * 3600), clock: clock, logger: logger)
+    }
+}
+
+/// How a bucket is reached.
+struct BucketOptions: ParsableArguments {
+    @Option(
+        help: """
+            Address of the S3 service, such as https://minio.example:9000. Default: $AWS_ENDPOINT_URL, or AWS's own in \
+            $AWS_REGION. Credentials come from $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY or ~/.aws/credentials. What \
+            is not sealed is sent as it is: use https beyond this machine.
+            """)
+    var s3Endpoint: String?
+
+    /// What the options and the environment say of the bucket at `address`.
+    func settings(_ address: String) throws -> BucketSettings {
+        do throws(BucketError) {
+            return try BucketSettings(
+                address, endpoint: s3Endpoint, environment: { name in getenv(name).map { String(cString: $0) } },
+                readFile: { Files.exists($0) ? try Files.read($0) : nil })
+        } catch {
+            throw Files.Failure(description: "\(error)")
+        }
     }
 }
 
 /// A place that holds a replica, as users name it.
 enum ReplicaPlace {
     case folder(String)
+    case bucket(String)
 
     init(_ text: String, option: String) throws {
-        if text.isEmpty || text.contains("://") {
-            throw ValidationError("\(option): expected a folder, found \"\(text)\"")
+        if text.hasPrefix("s3://") {
+            self = .bucket(text)
+        } else if !text.isEmpty, !text.contains("://") {
+            self = .folder(text)
+        } else {
+            throw ValidationError("\(option): expected a folder or s3://BUCKET/PREFIX, found \"\(text)\"")
         }
-        self = .folder(text)
     }
 
-    func target() throws -> any ReplicaTarget {
+    func target(_ options: BucketOptions) throws -> any ReplicaTarget {
         switch self {
+        case .bucket(let address): try ReplicaBucket(try options.settings(address), clock: SystemClock())
         case .folder(let path): ReplicaFolder(path: path, fileSystem: LinuxFileSystem())
         }
     }

@@ -44,22 +44,14 @@ final class Replication: Sendable {
 
     /// Copies the end of the log, unless the target does not answer anyway.
     func finish() async {
-        if status.withLock({ $0.failures.isEmpty }) { await onThread { self.copyLog() } }
+        if !status.withLock({ $0.failures.isEmpty }) { return }
+        await DedicatedThread.run(name: "replica") { self.copyLog() }
     }
 
     private func repeatedly(_ pause: Duration, _ pass: @escaping @Sendable () -> Void) async {
         while !Task.isCancelled {
-            await onThread(pass)
+            await DedicatedThread.run(name: "replica", pass)
             do { try await clock.sleep(for: pause) } catch { return }
-        }
-    }
-
-    private func onThread(_ body: @escaping @Sendable () -> Void) async {
-        await withCheckedContinuation { continuation in
-            _ = DedicatedThread(name: "replica") {
-                body()
-                continuation.resume()
-            }
         }
     }
 
