@@ -70,7 +70,7 @@ extension Keyspace {
         }
     }
 
-    private func refuseWrites(after error: StoreError) {
+    func refuseWrites(after error: StoreError) {
         guard case .damaged = error else { return }
         state.withLock { $0.refuseWrites(.readOnly(reason: error.description)) }
         tellWritability()
@@ -89,71 +89,11 @@ extension Keyspace {
         }
     }
 
-    // MARK: Verification
-
-    /// Reads all values of all tables and stops writing when one is not what was written. Asks `goOn` before each piece
-    /// of half a megabyte; ends when it says no.
-    package func verifyTables(goOn: () -> Bool = { true }) throws(StoreError) {
-        for table in state.withLock({ $0.tables }) {
-            do throws(StoreError) {
-                try table.verify(goOn)
-            } catch {
-                if case .closed = error { return }
-                refuseWrites(after: error)
-                throw error
-            }
-        }
-    }
-
-    /// Starts reading everything again and again, slowly.
-    func startVerifying() {
-        let rate = configuration.verificationBytesPerSecond
-        guard configuration.committing == .thread, rate > 0 else { return }
-        let pause = max(1, DataWindow.bytes * 1000 / rate)
-        let round = Int(configuration.verificationPause.components.seconds) * 1000
-        let thread = DedicatedThread(name: "store-verify", yields: true) { [self] in
-            while !isClosed {
-                do throws(StoreError) {
-                    try verifyTables {
-                        verificationEnd.wait(atMostMilliseconds: pause)
-                        return !isClosed
-                    }
-                } catch {
-                    // Damage is known by now to all who write; a disk that could not be read is asked again later.
-                }
-                if !isClosed { verificationEnd.wait(atMostMilliseconds: round) }
-            }
-        }
-        verifying.withLock { $0 = thread }
-    }
-
     /// Waits until no thread works on tables any more. The store is closed, so they end soon.
     func joinTableThreads() {
         verificationEnd.raise()
         tableWriting.withLock { $0 }?.join()
         merging.withLock { $0 }?.join()
         verifying.withLock { $0 }?.join()
-    }
-}
-
-extension Table {
-    /// Reads index and data and checks every checksum.
-    func verify(_ goOn: () -> Bool) throws(StoreError) {
-        var index = TableIndexReader(self)
-        var window = DataWindow(self)
-        try index.advance()
-        while let item = index.item {
-            if !item.isTombstone {
-                let units = UInt32(TableFormat.units(Int(item.payload)))
-                let offset = fileOffset(item.offset)
-                try window.withBytes(at: item.offset, units: units, goOn) { bytes throws(StoreError) in
-                    try bytes.span.withUnsafeBytes { buffer throws(StoreError) in
-                        let value = buffer[..<(Int(item.payload) + Checksum.size)]
-                        try check(UnsafeRawBufferPointer(rebasing: value), revision: item.modRevision, at: offset)
-                    }
-                }
-            }
-            try index.advance()
-        }
     }
 }

@@ -116,3 +116,57 @@ struct VerificationTests {
         #expect(disk.contents.filter { $0.path != "data/lock" }.map(\.bytes) == before)
     }
 }
+
+/// The log is compared with what a running store holds.
+struct LogVerificationTests {
+    private func filled(_ disk: CrashingDisk) throws -> Keyspace {
+        let store = try Keyspace.simulated(on: disk) { $0.historyRevisions = 30 }
+        for number in 0..<120 {
+            let isSecret = number % 5 == 0
+            let key = key("k\(number % 9)", isSecret ? secrets : configMaps)
+            _ = try store.commit(Transaction(operations: [put(key, "value \(number)", sealed: isSecret)]))
+            if number % 4 == 0 { store.flush() }
+        }
+        return store
+    }
+
+    @Test func aLogWithoutFaultIsLeftAlone() throws {
+        let store = try filled(CrashingDisk(random: SeededRandom(seed: 3)))
+        try store.verifyLog()
+        store.flush()
+        try store.verifyLog()
+        #expect(store.writeRefusal == nil)
+    }
+
+    /// Every byte of a durable record, in the file under the running store.
+    @Test func whatRotsUnderARunningStoreEndsItsWrites() throws {
+        var (found, harmless) = (0, 0)
+        let seed = CrashingDisk(random: SeededRandom(seed: 3))
+        let store = try filled(seed)
+        let durable = store.durableRevision
+        for (path, bytes) in seed.contents where path.hasSuffix(".log") {
+            for index in stride(from: 0, to: bytes.count, by: 37) where bytes[index] != 0 {
+                let disk = CrashingDisk(random: SeededRandom(seed: 3))
+                let store = try filled(disk)
+                #expect(store.durableRevision == durable)
+                disk.alter(path) { $0[index] ^= 1 }
+                do throws(StoreError) {
+                    try store.verifyLog()
+                    harmless += 1
+                } catch {
+                    found += 1
+                    guard case .damaged(let file, _, _, _) = error else {
+                        Issue.record("\(error)")
+                        continue
+                    }
+                    #expect(file.hasSuffix(path))
+                    #expect(store.writeRefusal?.description.contains("read-only") == true)
+                    #expect(throws: StoreError.self) { try store.put(key("a"), "b") }
+                }
+            }
+        }
+        print("log verification: \(found) of \(found + harmless) changed bytes found")
+        // Harmless: the note behind the last record, which is not durable, and what memory has forgotten.
+        #expect(found > 9 * harmless && found > 100)
+    }
+}
