@@ -18,8 +18,8 @@ extension Keyspace {
         }
     }
 
-    /// Reads the log again, up to what is durable now, and compares it with what is in memory: every checksum, the chain
-    /// of hashes, and each value that is still the newest of its key. Stops writing when something differs.
+    /// Reads the log again, up to what is durable now, and compares it with what is in memory: every checksum, the
+    /// chain of hashes, and each value that is still the newest of its key. Stops writing when something differs.
     package func verifyLog() throws(StoreError) {
         let (segments, durable) = state.withLock { ($0.segments, $0.durable) }
         do throws(StoreError) {
