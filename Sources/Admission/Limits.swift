@@ -14,6 +14,8 @@ package enum AdmissionLimits {
     package static let annotationBytes = 256 * 1024
     /// Bytes of the values of a ConfigMap or a Secret together.
     package static let configurationBytes = 1024 * 1024
+    /// Fields of one version of a CustomResourceDefinition that selectors may name.
+    package static let selectableFields = 8
     /// Compiled patterns and rules kept for the next document.
     package static let cachedPrograms = 4096
 }

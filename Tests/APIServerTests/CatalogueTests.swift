@@ -28,6 +28,34 @@ import Testing
         #expect(catalogue.versions(ofGroup: "e.com") == ["v2", "v1", "v1beta2", "v1beta1", "v1alpha1", "odd"])
     }
 
+    /// As after installing the Gateway API's own definitions beside the kinds of it that are built in.
+    @Test func aGroupIsListedOnceWhereUsersAddToABuiltInOne() throws {
+        let api = try TestAPI()
+        func definition(_ plural: String, _ kind: String) -> JSON {
+            [
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": ["name": .string("\(plural).gateway.networking.k8s.io")],
+                "spec": [
+                    "group": "gateway.networking.k8s.io", "scope": "Namespaced",
+                    "names": ["kind": .string(kind), "plural": .string(plural)],
+                    "versions": [
+                        [
+                            "name": "v1", "served": true, "storage": true,
+                            "schema": ["openAPIV3Schema": ["type": "object"]],
+                        ]
+                    ],
+                ],
+            ]
+        }
+        try api.create(WellKnown.customResourceDefinitions, definition("grpcroutes", "GRPCRoute"))
+        let groups = api.pipeline.catalogue.groups.map(\.group)
+        #expect(groups.count == Set(groups).count)
+        let listed = api.pipeline.documents.discovery.aggregated(core: false, version: "v2")
+        let named = (listed["items"]?.arrayValue ?? []).compactMap { $0["metadata"]?["name"]?.stringValue }
+        #expect(named.count == Set(named).count)
+        #expect(named.contains("gateway.networking.k8s.io"))
+    }
+
     /// kubectl leaves validation to the server only where the patch of a kind takes the parameter fieldValidation.
     @Test func openAPIPromisesFieldValidationForEveryKind() throws {
         let api = try TestAPI()

@@ -72,9 +72,11 @@ package final class ResourceCatalogue: Sendable {
     }
 
     package init(definitions: [ResourceDefinition], number: Int) {
+        // A group is one, also where users add kinds to a built-in one.
+        let builtInGroups = Set(definitions.filter(\.isBuiltIn).map(\.group))
         self.definitions = definitions.sorted { left, right in
             func rank(_ definition: ResourceDefinition) -> Int {
-                definition.group.isEmpty ? 0 : definition.isBuiltIn ? 1 : 2
+                definition.group.isEmpty ? 0 : builtInGroups.contains(definition.group) ? 1 : 2
             }
             return (rank(left), left.group, left.plural) < (rank(right), right.group, right.plural)
         }

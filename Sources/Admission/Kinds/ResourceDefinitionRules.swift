@@ -19,6 +19,7 @@ enum ResourceDefinitionRules {
             context.report(.notSupported("spec.scope", .string(scope), ["Cluster", "Namespaced"]))
         }
         checkVersions(&context, spec["versions"]?.arrayValue ?? [])
+        checkConversion(&context, spec["conversion"] ?? .null)
         guard context.old != nil else { return }
         context.requireImmutable("spec.group", ["spec", "group"])
         context.requireImmutable("spec.scope", ["spec", "scope"])
@@ -80,9 +81,76 @@ enum ResourceDefinitionRules {
             if schema["type"]?.stringValue != "object" {
                 context.report(.invalid("\(place).type", schema["type"] ?? "", "must be object at the root"))
             }
+            checkSelectableFields(&context, version["selectableFields"]?.arrayValue ?? [], schema, at: field)
             var check = StructuralCheck()
             check.visit(schema, at: place, depth: 0)
             check.errors.forEach { context.report($0) }
+        }
+    }
+}
+
+extension ResourceDefinitionRules {
+    /// Fields that selectors may name: plain members that are scalars, few of them, each once.
+    fileprivate static func checkSelectableFields(
+        _ context: inout RuleContext, _ fields: [JSON], _ schema: JSON, at place: String
+    ) {
+        let place = "\(place).selectableFields"
+        if fields.count > AdmissionLimits.selectableFields {
+            context.report(.tooMany(place, fields.count, AdmissionLimits.selectableFields))
+        }
+        context.requireUnique(
+            fields.enumerated().compactMap { index, field in
+                field["jsonPath"].map { ("\(place)[\(index)].jsonPath", $0) }
+            })
+        for (index, field) in fields.enumerated() {
+            let own = "\(place)[\(index)].jsonPath"
+            guard let path = field["jsonPath"]?.stringValue, !path.isEmpty else {
+                context.report(.required(own))
+                continue
+            }
+            if let problem = problem(ofSelectable: path, schema) {
+                context.report(.invalid(own, .string(path), problem))
+            }
+        }
+    }
+
+    private static func problem(ofSelectable path: String, _ schema: JSON) -> String? {
+        guard path.hasPrefix("."), !path.contains("["), !path.contains("(") else {
+            return "must be a simple path of members, such as .spec.name"
+        }
+        let names = path.split(separator: ".").map(String.init)
+        if names.isEmpty || names[0] == "metadata" { return "must not point to fields in metadata" }
+        var node: JSON? = schema
+        for name in names { node = node?["properties"]?[name] }
+        guard let node else { return "must point to a field of the schema" }
+        let type = node["type"]?.stringValue ?? ""
+        return ["string", "boolean", "integer"].contains(type)
+            ? nil : "must point to a field of type string, boolean or integer. Enum string fields are also supported"
+    }
+
+    fileprivate static func checkConversion(_ context: inout RuleContext, _ conversion: JSON) {
+        guard let strategy = conversion["strategy"]?.stringValue else { return }
+        let webhook = conversion["webhook"] ?? .null
+        switch strategy {
+        case "None":
+            if !webhook.isNull {
+                context.report(
+                    .forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook"))
+            }
+        case "Webhook":
+            if webhook["clientConfig"] == nil {
+                context.report(
+                    .required("spec.conversion.webhook.clientConfig", "required when strategy is set to Webhook"))
+            }
+            let versions = (webhook["conversionReviewVersions"]?.arrayValue ?? []).compactMap(\.stringValue)
+            if versions.isEmpty { return context.report(.required("spec.conversion.webhook.conversionReviewVersions")) }
+            if !versions.contains("v1"), !versions.contains("v1beta1") {
+                context.report(
+                    .invalid(
+                        "spec.conversion.webhook.conversionReviewVersions", .array(versions.map(JSON.string)),
+                        "must include at least one of v1, v1beta1"))
+            }
+        default: context.report(.notSupported("spec.conversion.strategy", .string(strategy), ["None", "Webhook"]))
         }
     }
 }
