@@ -4,18 +4,10 @@ package enum AdmissionLimits {
     package static let errors = 100
     /// Steps all CEL rules of one document may take together.
     package static let ruleSteps = 1_000_000
-    /// Bytes of one CEL rule.
-    package static let ruleBytes = 8 * 1024
-    /// How deep an expression of a CEL rule, or a group of a pattern, may nest.
-    package static let expressionDepth = 64
-    /// Instructions a pattern may compile to.
-    package static let patternInstructions = 8 * 1024
     /// Bytes of all names and values of `metadata.annotations` together.
     package static let annotationBytes = 256 * 1024
     /// Bytes of the values of a ConfigMap or a Secret together.
     package static let configurationBytes = 1024 * 1024
     /// Fields of one version of a CustomResourceDefinition that selectors may name.
     package static let selectableFields = 8
-    /// Compiled patterns and rules kept for the next document.
-    package static let cachedPrograms = 4096
 }

@@ -17,6 +17,12 @@ package enum DocumentLimits {
     /// Values that the operations of one JSON patch may copy, move or shift in all. A copy of a copy of a copy grows
     /// like a power of two; this is where it ends.
     package static let patchWork = 4_000_000
+    /// How deep a group of a pattern may nest.
+    package static let patternDepth = 64
+    /// Instructions a pattern may compile to.
+    package static let patternInstructions = 8 * 1024
+    /// Compiled patterns kept for the next time.
+    package static let cachedPatterns = 4096
     /// Leaf schemas that are kept to be shared.
     package static let sharedSchemas = 4096
 }

@@ -12,7 +12,8 @@ struct ImportTests {
         ("Documents", ["Seams", "CYAML"], []),
         ("Journal", ["Seams"], ["Crypto"]),
         ("Store", ["Seams", "Documents", "Journal"], ["Crypto"]),
-        ("Admission", ["Seams", "Documents"], []),
+        ("CEL", ["Documents"], []),
+        ("Admission", ["Seams", "Documents", "CEL"], []),
         ("Client", ["Seams", "Documents"], nio + tls),
         ("Buckets", ["Seams", "Documents", "Store", "Client"], ["Crypto"]),
         (

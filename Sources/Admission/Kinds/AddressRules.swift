@@ -1,3 +1,5 @@
+import Documents
+
 /// Addresses and ranges of addresses.
 enum AddressRules {
     /// `10.0.0.0/8` or `fd00::/8`.

@@ -1,3 +1,4 @@
+internal import CEL
 import Documents
 
 /// A CustomResourceDefinition: names, one stored version, a structural schema whose patterns and rules can be read.
@@ -270,14 +271,24 @@ private struct StructuralCheck {
         guard let text = rule["rule"]?.stringValue, !text.isEmpty else {
             return errors.append(.required("\(place).rule", "rule is not specified"))
         }
-        if case .failure(let error) = Rules.parsed(text) {
-            errors.append(.invalid("\(place).rule", .string(text), "compilation failed: \(error.message)"))
+        if let problem = Self.problem(in: text) {
+            errors.append(.invalid("\(place).rule", .string(text), "compilation failed: \(problem)"))
         }
         if let expression = rule["messageExpression"]?.stringValue, !expression.isEmpty,
-            case .failure(let error) = Rules.parsed(expression)
+            let problem = Self.problem(in: expression)
         {
-            let detail = "messageExpression compilation failed: \(error.message)"
+            let detail = "messageExpression compilation failed: \(problem)"
             errors.append(.invalid("\(place).messageExpression", .string(expression), detail))
+        }
+    }
+
+    /// Why `text` is no expression; `nil` where it is one.
+    private static func problem(in text: String) -> String? {
+        do throws(CELError) {
+            _ = try CELProgram.compiled(text)
+            return nil
+        } catch {
+            return error.message
         }
     }
 }

@@ -1,26 +1,26 @@
 /// A rule as a tree.
-indirect enum RuleExpression: Sendable {
+indirect enum CELExpression: Sendable {
     enum Comprehension: Sendable { case all, exists, existsOne, map, filter }
 
-    case literal(RuleValue)
+    case literal(CELValue)
     case name(String)
     /// `operand.field`; `isOptional` for `operand.?field`.
-    case member(RuleExpression, String, isOptional: Bool)
+    case member(CELExpression, String, isOptional: Bool)
     /// `has(operand.field)`.
-    case has(RuleExpression, String)
-    case index(RuleExpression, RuleExpression, isOptional: Bool)
-    case call(String, target: RuleExpression?, arguments: [RuleExpression])
-    case list([RuleExpression])
-    case map([(RuleExpression, RuleExpression)])
-    case not(RuleExpression)
-    case negate(RuleExpression)
-    case and(RuleExpression, RuleExpression)
-    case or(RuleExpression, RuleExpression)
-    case choice(RuleExpression, RuleExpression, RuleExpression)
-    case binary(String, RuleExpression, RuleExpression)
+    case has(CELExpression, String)
+    case index(CELExpression, CELExpression, isOptional: Bool)
+    case call(String, target: CELExpression?, arguments: [CELExpression])
+    case list([CELExpression])
+    case map([(CELExpression, CELExpression)])
+    case not(CELExpression)
+    case negate(CELExpression)
+    case and(CELExpression, CELExpression)
+    case or(CELExpression, CELExpression)
+    case choice(CELExpression, CELExpression, CELExpression)
+    case binary(String, CELExpression, CELExpression)
     /// `range.all(variable, predicate)` and its kin. `transform` is the last argument of `map`.
     case comprehension(
-        Comprehension, range: RuleExpression, variable: String, predicate: RuleExpression?, transform: RuleExpression?)
+        Comprehension, range: CELExpression, variable: String, predicate: CELExpression?, transform: CELExpression?)
 
     /// Whether `name` stands free anywhere in the expression.
     func mentions(_ name: String) -> Bool {

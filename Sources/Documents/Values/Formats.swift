@@ -1,6 +1,6 @@
 /// The `format` keywords that a schema may check. Unknown formats accept everything, as in a real API server.
-enum Formats {
-    static func accepts(_ text: String, format: String) -> Bool {
+package enum Formats {
+    package static func accepts(_ text: String, format: String) -> Bool {
         switch format {
         case "date-time": isDateTime(Array(text.utf8))
         case "date": isDate(Array(text.utf8))
@@ -12,7 +12,7 @@ enum Formats {
     }
 
     /// RFC 3339, as Go reads it.
-    static func isDateTime(_ bytes: [UInt8]) -> Bool {
+    package static func isDateTime(_ bytes: [UInt8]) -> Bool {
         guard bytes.count >= 20, isDate(Array(bytes[..<10])), bytes[10] | 0x20 == UInt8(ascii: "t") else {
             return false
         }
@@ -44,10 +44,10 @@ enum Formats {
         return (1...12).contains(month) && (1...31).contains(day)
     }
 
-    static func isBase64(_ text: String) -> Bool { base64Problem(text) == nil }
+    package static func isBase64(_ text: String) -> Bool { base64Problem(text) == nil }
 
     /// Which byte makes the text no base64, counted as Go counts; `nil` where it is base64. Line ends do not matter.
-    static func base64Problem(_ text: String) -> Int? {
+    package static func base64Problem(_ text: String) -> Int? {
         var count = 0
         var padding = 0
         for (position, byte) in text.utf8.enumerated() where byte != 10 && byte != 13 {
@@ -77,7 +77,7 @@ enum Formats {
         return true
     }
 
-    static func isIPv4(_ text: String) -> Bool {
+    package static func isIPv4(_ text: String) -> Bool {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return parts.count == 4
             && parts.allSatisfy { part in

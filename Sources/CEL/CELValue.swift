@@ -1,7 +1,7 @@
-import Documents
+package import Documents
 
-/// A value of the rule language. Objects and arrays of the document stay as they are and are looked into on demand.
-enum RuleValue: Sendable {
+/// A value of the language. Objects and arrays of the document stay as they are and are looked into on demand.
+package enum CELValue: Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
@@ -14,12 +14,12 @@ enum RuleValue: Sendable {
     case timestamp(Int64, Int32)
     case array([JSON])
     case object(JSONObject)
-    case list([RuleValue])
-    case map([(key: RuleValue, value: RuleValue)])
-    indirect case optional(RuleValue?)
+    case list([CELValue])
+    case map([(key: CELValue, value: CELValue)])
+    indirect case optional(CELValue?)
     case type(String)
 
-    init(_ json: JSON) {
+    package init(_ json: JSON) {
         switch json {
         case .null: self = .null
         case .bool(let value): self = .bool(value)
@@ -32,7 +32,7 @@ enum RuleValue: Sendable {
     }
 
     /// What `type(x)` and messages call it.
-    var typeName: String {
+    package var typeName: String {
         switch self {
         case .null: "null_type"
         case .bool: "bool"
@@ -50,17 +50,31 @@ enum RuleValue: Sendable {
         }
     }
 
+    /// A scalar as text; `nil` for anything else.
+    package var text: String? {
+        switch self {
+        case .string(let text): text
+        case .integer(let number): "\(number)"
+        case .unsigned(let number): "\(number)"
+        case .double(let number): Int64(exactly: number).map { "\($0)" } ?? "\(number)"
+        case .bool(let holds): holds ? "true" : "false"
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        case .duration(let duration): CELTime.text(duration)
+        default: nil
+        }
+    }
+
     /// The items of a list; `nil` where it is none.
-    var elements: [RuleValue]? {
+    var elements: [CELValue]? {
         switch self {
         case .list(let items): items
-        case .array(let items): items.map(RuleValue.init)
+        case .array(let items): items.map(CELValue.init)
         default: nil
         }
     }
 
     /// The keys of a map; `nil` where it is none.
-    var keys: [RuleValue]? {
+    var keys: [CELValue]? {
         switch self {
         case .map(let entries): entries.map(\.key)
         case .object(let object): object.members.map { .string($0.key) }
@@ -81,18 +95,18 @@ enum RuleValue: Sendable {
     }
 
     /// The value under a key of a map.
-    func member(_ key: RuleValue) -> RuleValue? {
+    func member(_ key: CELValue) -> CELValue? {
         switch self {
         case .object(let object):
             guard case .string(let name) = key else { return nil }
-            return object[name].map(RuleValue.init)
+            return object[name].map(CELValue.init)
         case .map(let entries): return entries.first { $0.key.equals(key) }?.value
         default: return nil
         }
     }
 
     /// Equality of the rule language: numbers compare by value, everything else only with its own type.
-    func equals(_ other: RuleValue) -> Bool {
+    func equals(_ other: CELValue) -> Bool {
         switch (self, other) {
         case (.null, .null): true
         case (.bool(let a), .bool(let b)): a == b
@@ -114,7 +128,7 @@ enum RuleValue: Sendable {
         }
     }
 
-    private func hasEqualParts(_ other: RuleValue) -> Bool {
+    private func hasEqualParts(_ other: CELValue) -> Bool {
         if let left = elements, let right = other.elements {
             return left.count == right.count && zip(left, right).allSatisfy { $0.equals($1) }
         }
@@ -129,7 +143,7 @@ enum RuleValue: Sendable {
     }
 
     /// Below, at or above zero for two numbers; `nil` for anything else, and for NaN.
-    func numericOrder(_ other: RuleValue) -> Int? {
+    func numericOrder(_ other: CELValue) -> Int? {
         switch (self, other) {
         case (.integer(let a), .integer(let b)): return a < b ? -1 : a == b ? 0 : 1
         case (.unsigned(let a), .unsigned(let b)): return a < b ? -1 : a == b ? 0 : 1
@@ -154,7 +168,7 @@ enum RuleValue: Sendable {
     }
 
     /// Orders two values of a type that has an order.
-    func order(_ other: RuleValue) -> Int? {
+    func order(_ other: CELValue) -> Int? {
         switch (self, other) {
         case (.string(let a), .string(let b)):
             return a.isSameBytes(as: b) ? 0 : a.utf8.lexicographicallyPrecedes(b.utf8) ? -1 : 1
@@ -169,8 +183,8 @@ enum RuleValue: Sendable {
 }
 
 /// Why a rule came to no answer.
-struct RuleError: Error, Equatable {
-    enum Code: Sendable {
+package struct CELError: Error, Equatable {
+    package enum Code: Sendable {
         /// The value does not have what the rule asks for.
         case evaluation
         /// The rule uses what this evaluator does not know; it then counts as kept.
@@ -180,8 +194,8 @@ struct RuleError: Error, Equatable {
         case syntax
     }
 
-    var code: Code
-    var message: String
+    package var code: Code
+    package var message: String
 
     init(_ code: Code, _ message: String) {
         self.code = code

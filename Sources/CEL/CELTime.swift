@@ -1,5 +1,7 @@
+internal import Documents
+
 /// Durations and moments as the rule language writes them: Go durations (`1h30m`) and RFC 3339.
-enum RuleTime {
+enum CELTime {
     /// `nil` where `text` is no Go duration, or one beyond 292 years.
     static func duration(_ text: String) -> Duration? {
         var rest = Substring(text)

@@ -1,9 +1,9 @@
-import Admission
+import CEL
 import Documents
 import Testing
 
-/// The rule language: expression, value of `self`, answer.
-@Suite struct RuleTests {
+/// The language: expression, value of `self`, answer.
+@Suite struct ExpressionTests {
     static let cases: [(String, JSON, String)] = [
         ("1 + 2 * 3 == 7", 0, "true"), ("(1 + 2) * 3", 0, "9"), ("-7 / 2", 0, "-3"), ("-7 % 2", 0, "-1"),
         ("7u + 1u", 0, "8"),
@@ -54,7 +54,13 @@ import Testing
     }
 
     static func answer(_ rule: String, _ value: JSON) -> String {
-        RuleLanguage.answer(rule, about: value, steps: 100_000)
+        var evaluator = CELEvaluator(steps: 100_000)
+        do throws(CELError) {
+            let result = try evaluator.evaluate(try CELProgram.compiled(rule), with: [("self", CELValue(value))])
+            return result.text ?? result.typeName
+        } catch {
+            return error.message
+        }
     }
 
     @Test func aRuleThatTakesTooLongEnds() throws {
@@ -65,9 +71,34 @@ import Testing
 
     @Test func nestingIsBounded() {
         let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
-        #expect(Self.answer(deep, 0) == "the rule is longer than 8192 bytes")
+        #expect(Self.answer(deep, 0) == "the expression is longer than 8192 bytes")
         let bounded = String(repeating: "(", count: 500) + "1" + String(repeating: ")", count: 500)
-        #expect(Self.answer(bounded, 0) == "the rule nests too deep")
-        #expect(Self.answer(String(repeating: "!", count: 500) + "true", 0) == "the rule nests too deep")
+        #expect(Self.answer(bounded, 0) == "the expression nests too deep")
+        #expect(Self.answer(String(repeating: "!", count: 500) + "true", 0) == "the expression nests too deep")
+    }
+
+    @Test func noTextTraps() {
+        let parts = [
+            "self", ".", "a", "(", ")", "[", "]", "{", "}", "'x'", "1", "1.5", "2u", "+", "-", "*", "/", "%", "==", "<",
+            "&&", "||", "!", "?", ":", "has", "all", "x", ",", "in", "size", "null", "map", "matches", "'['",
+            "9223372036854775807", "-9223372036854775808", "b'a'",
+        ]
+        var generator = FixedGenerator()
+        for _ in 0..<20_000 {
+            let text = (0..<Int.random(in: 0..<14, using: &generator)).compactMap { _ in
+                parts.randomElement(using: &generator)
+            }
+            _ = Self.answer(text.joined(separator: " "), ["a": [1, 2, ["x": "y"]]])
+        }
+    }
+}
+
+/// The same numbers each time, so that what fails once fails again.
+private struct FixedGenerator: RandomNumberGenerator {
+    private var state: UInt64 = 7
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ state >> 29
     }
 }

@@ -1,9 +1,9 @@
-import Documents
+internal import Documents
 
 /// The functions of the rule language: those of the standard, of the strings extension, and of Kubernetes' lists.
-/// A function that is not here makes the rule count as kept.
-enum RuleFunctions {
-    static func call(_ name: String, isMethod: Bool, _ values: [RuleValue]) throws(RuleError) -> RuleValue {
+/// A function that is not here is `unsupported`.
+enum CELFunctions {
+    static func call(_ name: String, isMethod: Bool, _ values: [CELValue]) throws(CELError) -> CELValue {
         if values.count == 1, let result = try conversion(name, values[0]) { return result }
         if let first = values.first {
             if let result = try collection(name, first, Array(values.dropFirst())) { return result }
@@ -12,37 +12,37 @@ enum RuleFunctions {
                 return result
             }
         }
-        if name == "matches", values.count == 2 { throw RuleEvaluator.noOverload(name, values) }
-        throw RuleError(.unsupported, "undeclared reference to '\(name)'")
+        if name == "matches", values.count == 2 { throw CELEvaluator.noOverload(name, values) }
+        throw CELError(.unsupported, "undeclared reference to '\(name)'")
     }
 
     // MARK: - Conversions
 
-    private static func conversion(_ name: String, _ value: RuleValue) throws(RuleError) -> RuleValue? {
+    private static func conversion(_ name: String, _ value: CELValue) throws(CELError) -> CELValue? {
         switch name {
         case "size":
-            guard let count = value.count else { throw RuleEvaluator.noOverload(name, [value]) }
+            guard let count = value.count else { throw CELEvaluator.noOverload(name, [value]) }
             return .integer(Int64(count))
         case "type": return .type(value.typeName)
         case "dyn": return value
         case "string":
-            guard let text = text(value) else { throw RuleEvaluator.noOverload(name, [value]) }
+            guard let text = value.text else { throw CELEvaluator.noOverload(name, [value]) }
             return .string(text)
         case "int": return .integer(try integer(value))
         case "uint":
             let number = try integer(value)
-            guard number >= 0 else { throw RuleError(.evaluation, "unsigned integer overflow") }
+            guard number >= 0 else { throw CELError(.evaluation, "unsigned integer overflow") }
             return .unsigned(UInt64(number))
         case "double":
             if case .string(let text) = value, let number = Double(text) { return .double(number) }
-            guard let number = value.number else { throw RuleEvaluator.noOverload(name, [value]) }
+            guard let number = value.number else { throw CELEvaluator.noOverload(name, [value]) }
             return .double(number)
         case "bool":
             if case .bool = value { return value }
             if case .string(let text) = value, text == "true" || text == "false" { return .bool(text == "true") }
-            throw RuleEvaluator.noOverload(name, [value])
+            throw CELEvaluator.noOverload(name, [value])
         case "bytes":
-            guard case .string(let text) = value else { throw RuleEvaluator.noOverload(name, [value]) }
+            guard case .string(let text) = value else { throw CELEvaluator.noOverload(name, [value]) }
             return .bytes(Array(text.utf8))
         case "duration", "timestamp": return try time(name, value)
         case "isIPv4":
@@ -52,71 +52,57 @@ enum RuleFunctions {
         }
     }
 
-    private static func time(_ name: String, _ value: RuleValue) throws(RuleError) -> RuleValue {
+    private static func time(_ name: String, _ value: CELValue) throws(CELError) -> CELValue {
         guard case .string(let text) = value else {
             if case .duration = value, name == "duration" { return value }
             if case .timestamp = value, name == "timestamp" { return value }
-            throw RuleEvaluator.noOverload(name, [value])
+            throw CELEvaluator.noOverload(name, [value])
         }
         if name == "duration" {
-            guard let duration = RuleTime.duration(text) else {
-                throw RuleError(.evaluation, "invalid duration \"\(text)\"")
+            guard let duration = CELTime.duration(text) else {
+                throw CELError(.evaluation, "invalid duration \"\(text)\"")
             }
             return .duration(duration)
         }
-        guard let (seconds, nanoseconds) = RuleTime.timestamp(text) else {
-            throw RuleError(.evaluation, "invalid timestamp \"\(text)\"")
+        guard let (seconds, nanoseconds) = CELTime.timestamp(text) else {
+            throw CELError(.evaluation, "invalid timestamp \"\(text)\"")
         }
         return .timestamp(seconds, nanoseconds)
     }
 
-    private static func integer(_ value: RuleValue) throws(RuleError) -> Int64 {
+    private static func integer(_ value: CELValue) throws(CELError) -> Int64 {
         switch value {
         case .integer(let number): return number
         case .unsigned(let number): if let exact = Int64(exactly: number) { return exact }
         case .double(let number): if abs(number) < 9.2e18 { return Int64(number) }
         case .string(let text): if let number = Int64(text) { return number }
         case .timestamp(let seconds, _): return seconds
-        default: throw RuleEvaluator.noOverload("int", [value])
+        default: throw CELEvaluator.noOverload("int", [value])
         }
-        throw RuleError(.evaluation, "integer overflow")
-    }
-
-    /// A scalar as text; `nil` for anything else.
-    static func text(_ value: RuleValue) -> String? {
-        switch value {
-        case .string(let text): text
-        case .integer(let number): "\(number)"
-        case .unsigned(let number): "\(number)"
-        case .double(let number): Int64(exactly: number).map { "\($0)" } ?? "\(number)"
-        case .bool(let holds): holds ? "true" : "false"
-        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
-        case .duration(let duration): RuleTime.text(duration)
-        default: nil
-        }
+        throw CELError(.evaluation, "integer overflow")
     }
 
     // MARK: - Lists
 
-    private static func collection(_ name: String, _ value: RuleValue, _ rest: [RuleValue]) throws(RuleError)
-        -> RuleValue?
+    private static func collection(_ name: String, _ value: CELValue, _ rest: [CELValue]) throws(CELError)
+        -> CELValue?
     {
         guard let items = value.elements else { return nil }
         switch (name, rest.count) {
         case ("sum", 0):
             guard var total = items.first else { return .integer(0) }
-            for item in items.dropFirst() { total = try RuleArithmetic.result("+", total, item) }
+            for item in items.dropFirst() { total = try CELArithmetic.result("+", total, item) }
             return total
         case ("min", 0), ("max", 0):
-            guard var best = items.first else { throw RuleError(.evaluation, "\(name) called on empty list") }
+            guard var best = items.first else { throw CELError(.evaluation, "\(name) called on empty list") }
             for item in items.dropFirst() {
-                guard let order = item.order(best) else { throw RuleEvaluator.noOverload(name, [item, best]) }
+                guard let order = item.order(best) else { throw CELEvaluator.noOverload(name, [item, best]) }
                 if name == "min" ? order < 0 : order > 0 { best = item }
             }
             return best
         case ("isSorted", 0):
             for (left, right) in zip(items, items.dropFirst()) {
-                guard let order = left.order(right) else { throw RuleEvaluator.noOverload(name, [left, right]) }
+                guard let order = left.order(right) else { throw CELEvaluator.noOverload(name, [left, right]) }
                 if order > 0 { return .bool(false) }
             }
             return .bool(true)
@@ -127,7 +113,7 @@ enum RuleFunctions {
             if case .string(let text)? = rest.first { separator = text }
             var parts: [String] = []
             for item in items {
-                guard case .string(let text) = item else { throw RuleEvaluator.noOverload(name, [value]) }
+                guard case .string(let text) = item else { throw CELEvaluator.noOverload(name, [value]) }
                 parts.append(text)
             }
             return .string(parts.joined(separator: separator))
@@ -137,7 +123,7 @@ enum RuleFunctions {
 
     // MARK: - Strings
 
-    private static func string(_ name: String, _ text: String, _ rest: [RuleValue]) throws(RuleError) -> RuleValue? {
+    private static func string(_ name: String, _ text: String, _ rest: [CELValue]) throws(CELError) -> CELValue? {
         if rest.count == 1, case .string(let other) = rest[0], let result = try pair(name, text, other) {
             return result
         }
@@ -149,7 +135,7 @@ enum RuleFunctions {
             let scalars = Array(text.unicodeScalars)
             guard case .integer(let position) = rest[0], let index = Int(exactly: position),
                 (0...scalars.count).contains(index)
-            else { throw RuleError(.evaluation, "index out of range") }
+            else { throw CELError(.evaluation, "index out of range") }
             return .string(index == scalars.count ? "" : String(Character(scalars[index])))
         case ("substring", 1), ("substring", 2): return try substring(text, rest)
         case ("replace", 2):
@@ -159,7 +145,7 @@ enum RuleFunctions {
         }
     }
 
-    private static func pair(_ name: String, _ text: String, _ other: String) throws(RuleError) -> RuleValue? {
+    private static func pair(_ name: String, _ text: String, _ other: String) throws(CELError) -> CELValue? {
         let bytes = Array(text.utf8)
         let wanted = Array(other.utf8)
         switch name {
@@ -168,7 +154,7 @@ enum RuleFunctions {
             return .bool(bytes.count >= wanted.count && bytes[(bytes.count - wanted.count)...].elementsEqual(wanted))
         case "contains": return .bool(position(of: wanted, in: bytes, from: 0) != nil)
         case "matches":
-            guard let pattern = Pattern.compiled(other) else { throw RuleError(.unsupported, "pattern '\(other)'") }
+            guard let pattern = Pattern.compiled(other) else { throw CELError(.unsupported, "pattern '\(other)'") }
             return .bool(pattern.matches(text))
         case "indexOf":
             guard let found = position(of: wanted, in: bytes, from: 0) else { return .integer(-1) }
@@ -186,19 +172,19 @@ enum RuleFunctions {
         }
     }
 
-    private static func substring(_ text: String, _ rest: [RuleValue]) throws(RuleError) -> RuleValue {
+    private static func substring(_ text: String, _ rest: [CELValue]) throws(CELError) -> CELValue {
         let scalars = Array(text.unicodeScalars)
         guard case .integer(let first) = rest[0], let start = Int(exactly: first) else {
-            throw RuleEvaluator.noOverload("substring", rest)
+            throw CELEvaluator.noOverload("substring", rest)
         }
         var end = scalars.count
         if rest.count == 2 {
             guard case .integer(let last) = rest[1], let limit = Int(exactly: last) else {
-                throw RuleEvaluator.noOverload("substring", rest)
+                throw CELEvaluator.noOverload("substring", rest)
             }
             end = limit
         }
-        guard start >= 0, start <= end, end <= scalars.count else { throw RuleError(.evaluation, "index out of range") }
+        guard start >= 0, start <= end, end <= scalars.count else { throw CELError(.evaluation, "index out of range") }
         var result = String.UnicodeScalarView()
         result.append(contentsOf: scalars[start..<end])
         return .string(String(result))

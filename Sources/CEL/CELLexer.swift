@@ -1,5 +1,5 @@
 /// A word of a rule.
-enum RuleToken: Equatable {
+enum CELToken: Equatable {
     case name(String)
     case string(String)
     case bytes([UInt8])
@@ -11,18 +11,18 @@ enum RuleToken: Equatable {
 }
 
 /// Splits a rule into words.
-struct RuleLexer {
+struct CELLexer {
     private let bytes: [UInt8]
     private var position = 0
 
     init(_ text: String) { bytes = Array(text.utf8) }
 
-    static func tokens(of text: String) throws(RuleError) -> [RuleToken] {
-        if text.utf8.count > AdmissionLimits.ruleBytes {
-            throw RuleError(.syntax, "the rule is longer than \(AdmissionLimits.ruleBytes) bytes")
+    static func tokens(of text: String) throws(CELError) -> [CELToken] {
+        if text.utf8.count > CELLimits.expressionBytes {
+            throw CELError(.syntax, "the expression is longer than \(CELLimits.expressionBytes) bytes")
         }
-        var lexer = RuleLexer(text)
-        var tokens: [RuleToken] = []
+        var lexer = CELLexer(text)
+        var tokens: [CELToken] = []
         while true {
             let token = try lexer.next()
             tokens.append(token)
@@ -32,7 +32,7 @@ struct RuleLexer {
 
     private func byte(_ offset: Int = 0) -> UInt8 { position + offset < bytes.count ? bytes[position + offset] : 0 }
 
-    private mutating func next() throws(RuleError) -> RuleToken {
+    private mutating func next() throws(CELError) -> CELToken {
         skipSpace()
         guard position < bytes.count else { return .end }
         let first = byte()
@@ -44,7 +44,7 @@ struct RuleLexer {
             return .symbol(symbol)
         }
         guard "+-*/%!<>?:.,()[]{}".utf8.contains(first) else {
-            throw RuleError(.syntax, "unexpected character at byte \(position + 1)")
+            throw CELError(.syntax, "unexpected character at byte \(position + 1)")
         }
         position += 1
         return .symbol(String(decoding: [first], as: UTF8.self))
@@ -73,12 +73,12 @@ struct RuleLexer {
         return String(decoding: bytes[start..<position], as: UTF8.self)
     }
 
-    private mutating func number() throws(RuleError) -> RuleToken {
+    private mutating func number() throws(CELError) -> CELToken {
         let start = position
         if byte() == UInt8(ascii: "0"), byte(1) | 0x20 == UInt8(ascii: "x") {
             position += 2
             let digits = word()
-            guard let value = Int64(digits, radix: 16) else { throw RuleError(.syntax, "0x\(digits) is no number") }
+            guard let value = Int64(digits, radix: 16) else { throw CELError(.syntax, "0x\(digits) is no number") }
             return .integer(value)
         }
         while Self.isDigit(byte()) { position += 1 }
@@ -96,21 +96,21 @@ struct RuleLexer {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isFloat {
-            guard let value = Double(text) else { throw RuleError(.syntax, "\(text) is no number") }
+            guard let value = Double(text) else { throw CELError(.syntax, "\(text) is no number") }
             return .double(value)
         }
         if byte() | 0x20 == UInt8(ascii: "u") {
             position += 1
-            guard let value = UInt64(text) else { throw RuleError(.syntax, "\(text)u is no number") }
+            guard let value = UInt64(text) else { throw CELError(.syntax, "\(text)u is no number") }
             return .unsigned(value)
         }
         if let value = Int64(text) { return .integer(value) }
         if text == "9223372036854775808" { return .unsigned(9_223_372_036_854_775_808) }
-        throw RuleError(.syntax, "\(text) is too large")
+        throw CELError(.syntax, "\(text) is too large")
     }
 
     /// A quoted literal with its prefixes; `nil`, and nothing read, where there is none.
-    private mutating func stringLiteral() throws(RuleError) -> RuleToken? {
+    private mutating func stringLiteral() throws(CELError) -> CELToken? {
         var offset = 0
         var isRaw = false
         var isBytes = false
@@ -133,7 +133,7 @@ struct RuleLexer {
         var content: [UInt8] = []
         while true {
             guard position < bytes.count, isTriple || byte() != 10 else {
-                throw RuleError(.syntax, "a string is not closed")
+                throw CELError(.syntax, "a string is not closed")
             }
             if byte() == quote, !isTriple || byte(1) == quote && byte(2) == quote {
                 position += isTriple ? 3 : 1
@@ -150,7 +150,7 @@ struct RuleLexer {
         return isBytes ? .bytes(content) : .string(String(decoding: content, as: UTF8.self))
     }
 
-    private mutating func escape(isBytes: Bool) throws(RuleError) -> [UInt8] {
+    private mutating func escape(isBytes: Bool) throws(CELError) -> [UInt8] {
         let letter = byte()
         position += 1
         switch letter {
@@ -169,17 +169,17 @@ struct RuleLexer {
         case UInt8(ascii: "0")...UInt8(ascii: "3"):
             position -= 1
             return try scalar(digits: 3, radix: 8, isBytes: isBytes)
-        default: throw RuleError(.syntax, "a string has an unknown escape")
+        default: throw CELError(.syntax, "a string has an unknown escape")
         }
     }
 
-    private mutating func scalar(digits: Int, radix: Int, isBytes: Bool) throws(RuleError) -> [UInt8] {
+    private mutating func scalar(digits: Int, radix: Int, isBytes: Bool) throws(CELError) -> [UInt8] {
         let end = min(position + digits, bytes.count)
         let text = String(decoding: bytes[position..<end], as: UTF8.self)
         position = end
-        guard let value = UInt32(text, radix: radix) else { throw RuleError(.syntax, "a string has a bad escape") }
+        guard let value = UInt32(text, radix: radix) else { throw CELError(.syntax, "a string has a bad escape") }
         if isBytes { return [UInt8(truncatingIfNeeded: value)] }
-        guard let scalar = Unicode.Scalar(value) else { throw RuleError(.syntax, "a string has a bad escape") }
+        guard let scalar = Unicode.Scalar(value) else { throw CELError(.syntax, "a string has a bad escape") }
         return Array(String(Character(scalar)).utf8)
     }
 }

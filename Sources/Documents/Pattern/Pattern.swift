@@ -1,4 +1,4 @@
-import Synchronization
+internal import Synchronization
 
 /// A regular expression in RE2's syntax, run without backtracking: time is bounded by the length of the text times the
 /// size of the pattern, whatever the pattern. Matches anywhere in the text unless anchored, as schemas and CEL want.
@@ -45,10 +45,10 @@ package struct Pattern: Sendable {
     private static let cache = Mutex<[String: Pattern?]>([:])
 
     /// The compiled pattern, kept for the next time; `nil` where `text` is none.
-    static func compiled(_ text: String) -> Pattern? {
+    package static func compiled(_ text: String) -> Pattern? {
         cache.withLock { cache in
             if let known = cache[text] { return known }
-            if cache.count >= AdmissionLimits.cachedPrograms { cache.removeAll() }
+            if cache.count >= DocumentLimits.cachedPatterns { cache.removeAll() }
             let pattern = Pattern(text)
             cache[text] = .some(pattern)
             return pattern

@@ -1,27 +1,28 @@
-import Documents
+internal import Documents
 
-/// Walks a rule and answers it. Counts its steps, so that no rule and no document can keep the server busy.
-struct RuleEvaluator {
-    /// Steps left for all rules of the document.
-    private(set) var stepsLeft: Int
-    private var variables: [(name: String, value: RuleValue)] = []
+/// Walks an expression and answers it. Counts its steps, so that no expression and no document can keep the server busy.
+package struct CELEvaluator {
+    /// Steps left for all that this evaluates.
+    package private(set) var stepsLeft: Int
+    private var variables: [(name: String, value: CELValue)] = []
 
-    init(steps: Int) { stepsLeft = steps }
+    package init(steps: Int) { stepsLeft = steps }
 
-    mutating func evaluate(
-        _ expression: RuleExpression, with variables: [(name: String, value: RuleValue)]
-    ) throws(RuleError) -> RuleValue {
+    /// The answer of `program`. A later variable of the same name hides an earlier one.
+    package mutating func evaluate(
+        _ program: CELProgram, with variables: [(name: String, value: CELValue)]
+    ) throws(CELError) -> CELValue {
         self.variables = variables
-        return try value(expression)
+        return try value(program.expression)
     }
 
     /// Takes steps; `size` of them where a whole value is gone through.
-    mutating func spend(_ size: Int = 1) throws(RuleError) {
+    mutating func spend(_ size: Int = 1) throws(CELError) {
         stepsLeft -= size
-        if stepsLeft < 0 { throw RuleError(.exhausted, "the rules of the document took too many steps") }
+        if stepsLeft < 0 { throw CELError(.exhausted, "the rules of the document took too many steps") }
     }
 
-    private mutating func value(_ expression: RuleExpression) throws(RuleError) -> RuleValue {
+    private mutating func value(_ expression: CELExpression) throws(CELError) -> CELValue {
         try spend()
         switch expression {
         case .literal(let value): return value
@@ -36,11 +37,11 @@ struct RuleEvaluator {
             return try index(value(operand), value(key), isOptional: isOptional)
         case .call(let name, let target, let arguments): return try call(name, target, arguments)
         case .list(let items):
-            var values: [RuleValue] = []
+            var values: [CELValue] = []
             for item in items { values.append(try value(item)) }
             return .list(values)
         case .map(let entries):
-            var values: [(key: RuleValue, value: RuleValue)] = []
+            var values: [(key: CELValue, value: CELValue)] = []
             for entry in entries { values.append((try value(entry.0), try value(entry.1))) }
             return .map(values)
         case .not(let operand): return .bool(try !condition(operand))
@@ -55,7 +56,7 @@ struct RuleEvaluator {
         }
     }
 
-    private func variable(_ name: String) throws(RuleError) -> RuleValue {
+    private func variable(_ name: String) throws(CELError) -> CELValue {
         if let found = variables.last(where: { $0.name == name }) { return found.value }
         let types = [
             "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string", "bytes": "bytes",
@@ -63,37 +64,36 @@ struct RuleEvaluator {
             "map": "map", "null_type": "null_type", "type": "type",
         ]
         if let type = types[name] { return .type(type) }
-        throw RuleError(.unsupported, "undeclared reference to '\(name)'")
+        throw CELError(.unsupported, "undeclared reference to '\(name)'")
     }
 
-    private mutating func condition(_ expression: RuleExpression) throws(RuleError) -> Bool {
-        guard case .bool(let holds) = try value(expression) else { throw RuleError(.evaluation, "no such overload") }
+    private mutating func condition(_ expression: CELExpression) throws(CELError) -> Bool {
+        guard case .bool(let holds) = try value(expression) else { throw CELError(.evaluation, "no such overload") }
         return holds
     }
 
-    static func noOverload(_ name: String, _ values: [RuleValue]) -> RuleError {
-        RuleError(.evaluation, "no such overload: \(name)(\(values.map(\.typeName).joined(separator: ", ")))")
+    static func noOverload(_ name: String, _ values: [CELValue]) -> CELError {
+        CELError(.evaluation, "no such overload: \(name)(\(values.map(\.typeName).joined(separator: ", ")))")
     }
 
     // MARK: - Looking into values
 
-    private mutating func member(of target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError)
-        -> RuleValue
+    private mutating func member(of target: CELValue, _ key: CELValue, isOptional: Bool) throws(CELError)
+        -> CELValue
     {
         if case .optional(let inner) = target {
             guard let inner else { return .optional(nil) }
             return .optional(inner.member(key))
         }
-        guard target.keys != nil else { throw RuleError(.evaluation, "no such overload") }
+        guard target.keys != nil else { throw CELError(.evaluation, "no such overload") }
         let found = target.member(key)
         if isOptional { return .optional(found) }
         if let found { return found }
-        if case .string(let name) = key { throw RuleError(.evaluation, "no such key: \(name)") }
-        throw RuleError(.evaluation, "no such key: \(RuleFunctions.text(key) ?? key.typeName)")
+        if case .string(let name) = key { throw CELError(.evaluation, "no such key: \(name)") }
+        throw CELError(.evaluation, "no such key: \(key.text ?? key.typeName)")
     }
 
-    private mutating func index(_ target: RuleValue, _ key: RuleValue, isOptional: Bool) throws(RuleError) -> RuleValue
-    {
+    private mutating func index(_ target: CELValue, _ key: CELValue, isOptional: Bool) throws(CELError) -> CELValue {
         if case .optional(let inner) = target {
             guard let inner else { return .optional(nil) }
             return try index(inner, key, isOptional: true)
@@ -108,7 +108,7 @@ struct RuleEvaluator {
         case .array(let items):
             guard let position else { throw Self.noOverload("_[_]", [target, key]) }
             if items.indices.contains(position) {
-                return isOptional ? .optional(RuleValue(items[position])) : RuleValue(items[position])
+                return isOptional ? .optional(CELValue(items[position])) : CELValue(items[position])
             }
         case .list(let items):
             guard let position else { throw Self.noOverload("_[_]", [target, key]) }
@@ -116,15 +116,15 @@ struct RuleEvaluator {
         default: return try member(of: target, key, isOptional: isOptional)
         }
         if isOptional { return .optional(nil) }
-        throw RuleError(.evaluation, "index out of bounds: \(position ?? 0)")
+        throw CELError(.evaluation, "index out of bounds: \(position ?? 0)")
     }
 
     // MARK: - Operators
 
     /// `&&` and `||`: an error on one side does not matter where the other side decides.
     private mutating func logical(
-        _ left: RuleExpression, _ right: RuleExpression, decisive: Bool
-    ) throws(RuleError) -> RuleValue {
+        _ left: CELExpression, _ right: CELExpression, decisive: Bool
+    ) throws(CELError) -> CELValue {
         do {
             if try condition(left) == decisive { return .bool(decisive) }
         } catch {
@@ -135,10 +135,10 @@ struct RuleEvaluator {
         return .bool(try condition(right))
     }
 
-    private func negated(_ value: RuleValue) throws(RuleError) -> RuleValue {
+    private func negated(_ value: CELValue) throws(CELError) -> CELValue {
         switch value {
         case .integer(let number):
-            if number == .min { throw RuleError(.evaluation, "integer overflow") }
+            if number == .min { throw CELError(.evaluation, "integer overflow") }
             return .integer(-number)
         case .double(let number): return .double(-number)
         case .duration(let duration): return .duration(.zero - duration)
@@ -146,8 +146,7 @@ struct RuleEvaluator {
         }
     }
 
-    private mutating func binary(_ symbol: String, _ left: RuleValue, _ right: RuleValue) throws(RuleError) -> RuleValue
-    {
+    private mutating func binary(_ symbol: String, _ left: CELValue, _ right: CELValue) throws(CELError) -> CELValue {
         try spend(min(left.count ?? 0, right.count ?? 0) / 8)
         switch symbol {
         case "==": return .bool(left.equals(right))
@@ -157,11 +156,11 @@ struct RuleEvaluator {
             guard let order = left.order(right) else { throw Self.noOverload("_\(symbol)_", [left, right]) }
             return .bool(
                 symbol == "<" ? order < 0 : symbol == "<=" ? order <= 0 : symbol == ">" ? order > 0 : order >= 0)
-        default: return try RuleArithmetic.result(symbol, left, right)
+        default: return try CELArithmetic.result(symbol, left, right)
         }
     }
 
-    private mutating func contains(_ container: RuleValue, _ item: RuleValue) throws(RuleError) -> Bool {
+    private mutating func contains(_ container: CELValue, _ item: CELValue) throws(CELError) -> Bool {
         if container.keys != nil { return container.member(item) != nil }
         guard let elements = container.elements else { throw Self.noOverload("@in", [item, container]) }
         try spend(elements.count)
@@ -171,13 +170,13 @@ struct RuleEvaluator {
     // MARK: - all, exists, exists_one, map, filter
 
     private mutating func comprehension(
-        _ kind: RuleExpression.Comprehension, _ range: RuleValue, _ variable: String, _ predicate: RuleExpression?,
-        _ transform: RuleExpression?
-    ) throws(RuleError) -> RuleValue {
+        _ kind: CELExpression.Comprehension, _ range: CELValue, _ variable: String, _ predicate: CELExpression?,
+        _ transform: CELExpression?
+    ) throws(CELError) -> CELValue {
         guard let items = range.elements ?? range.keys else { throw Self.noOverload("fold", [range]) }
         var matches = 0
-        var kept: [RuleValue] = []
-        var failure: RuleError?
+        var kept: [CELValue] = []
+        var failure: CELError?
         for item in items {
             try spend()
             variables.append((variable, item))
@@ -206,7 +205,7 @@ struct RuleEvaluator {
         }
     }
 
-    private mutating func isKept(_ predicate: RuleExpression?) throws(RuleError) -> Bool {
+    private mutating func isKept(_ predicate: CELExpression?) throws(CELError) -> Bool {
         guard let predicate else { return true }
         return try condition(predicate)
     }
@@ -214,20 +213,20 @@ struct RuleEvaluator {
     // MARK: - Functions
 
     private mutating func call(
-        _ name: String, _ target: RuleExpression?, _ arguments: [RuleExpression]
-    ) throws(RuleError) -> RuleValue {
+        _ name: String, _ target: CELExpression?, _ arguments: [CELExpression]
+    ) throws(CELError) -> CELValue {
         if let target, let known = try optionalCall(name, target, arguments) { return known }
-        var values: [RuleValue] = []
+        var values: [CELValue] = []
         if let target { values.append(try value(target)) }
         for argument in arguments { values.append(try value(argument)) }
         for value in values { try spend((value.count ?? 0) / 8) }
-        return try RuleFunctions.call(name, isMethod: target != nil, values)
+        return try CELFunctions.call(name, isMethod: target != nil, values)
     }
 
     /// The calls on optional values, whose arguments are read only where they are needed.
     private mutating func optionalCall(
-        _ name: String, _ target: RuleExpression, _ arguments: [RuleExpression]
-    ) throws(RuleError) -> RuleValue? {
+        _ name: String, _ target: CELExpression, _ arguments: [CELExpression]
+    ) throws(CELError) -> CELValue? {
         if case .name("optional") = target {
             switch (name, arguments.count) {
             case ("none", 0): return .optional(nil)
@@ -240,7 +239,7 @@ struct RuleEvaluator {
         switch (name, arguments.count) {
         case ("hasValue", 0): return .bool(inner != nil)
         case ("value", 0):
-            guard let inner else { throw RuleError(.evaluation, "optional.none() dereference") }
+            guard let inner else { throw CELError(.evaluation, "optional.none() dereference") }
             return inner
         case ("orValue", 1):
             if let inner { return inner }

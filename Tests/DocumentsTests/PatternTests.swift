@@ -1,4 +1,4 @@
-import Admission
+import Documents
 import Testing
 
 /// Patterns: what they match, and that none takes long.
@@ -38,5 +38,29 @@ import Testing
         #expect(!pattern.matches(String(repeating: "a", count: 5000) + "b"))
         let nested = try #require(Pattern("^(((a*)*)*)*$"))
         #expect(nested.matches(String(repeating: "a", count: 500)))
+    }
+
+    @Test func noTextTraps() {
+        let parts = [
+            "a", "[", "]", "(", ")", "*", "+", "?", "{2}", "{2,3}", "|", "^", "$", "\\", "\\d", ".", "-", "(?i)", "[^",
+            "é", "[:alpha:]",
+        ]
+        var generator = FixedGenerator()
+        for _ in 0..<20_000 {
+            let text = (0..<Int.random(in: 0..<12, using: &generator)).compactMap { _ in
+                parts.randomElement(using: &generator)
+            }
+            _ = Pattern(text.joined())?.matches("aa-é]")
+        }
+    }
+}
+
+/// The same numbers each time, so that what fails once fails again.
+private struct FixedGenerator: RandomNumberGenerator {
+    private var state: UInt64 = 7
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ state >> 29
     }
 }

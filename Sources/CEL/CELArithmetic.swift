@@ -1,6 +1,6 @@
 /// `+ - * / %` of the rule language. Overflow and division by zero are errors, never traps.
-enum RuleArithmetic {
-    static func result(_ symbol: String, _ left: RuleValue, _ right: RuleValue) throws(RuleError) -> RuleValue {
+enum CELArithmetic {
+    static func result(_ symbol: String, _ left: CELValue, _ right: CELValue) throws(CELError) -> CELValue {
         switch (left, right) {
         case (.integer(let a), .integer(let b)): return .integer(try whole(symbol, a, b))
         case (.unsigned(let a), .unsigned(let b)): return .unsigned(try whole(symbol, a, b))
@@ -16,22 +16,22 @@ enum RuleArithmetic {
         }
         if symbol == "+", let a = left.elements, let b = right.elements { return .list(a + b) }
         guard let a = left.number, let b = right.number else {
-            throw RuleEvaluator.noOverload("_\(symbol)_", [left, right])
+            throw CELEvaluator.noOverload("_\(symbol)_", [left, right])
         }
         switch symbol {
         case "+": return .double(a + b)
         case "-": return .double(a - b)
         case "*": return .double(a * b)
         case "/": return .double(a / b)
-        default: throw RuleEvaluator.noOverload("_\(symbol)_", [left, right])
+        default: throw CELEvaluator.noOverload("_\(symbol)_", [left, right])
         }
     }
 
     private static func whole<Number: FixedWidthInteger>(
         _ symbol: String, _ a: Number, _ b: Number
-    ) throws(RuleError) -> Number {
-        if b == 0, symbol == "/" { throw RuleError(.evaluation, "division by zero") }
-        if b == 0, symbol == "%" { throw RuleError(.evaluation, "modulus by zero") }
+    ) throws(CELError) -> Number {
+        if b == 0, symbol == "/" { throw CELError(.evaluation, "division by zero") }
+        if b == 0, symbol == "%" { throw CELError(.evaluation, "modulus by zero") }
         let (value, overflow) =
             switch symbol {
             case "+": a.addingReportingOverflow(b)
@@ -40,16 +40,15 @@ enum RuleArithmetic {
             case "/": a.dividedReportingOverflow(by: b)
             default: a.remainderReportingOverflow(dividingBy: b)
             }
-        if overflow { throw RuleError(.evaluation, "integer overflow") }
+        if overflow { throw CELError(.evaluation, "integer overflow") }
         return value
     }
 
-    private static func moved(_ seconds: Int64, _ nanoseconds: Int32, by span: Duration) throws(RuleError) -> RuleValue
-    {
+    private static func moved(_ seconds: Int64, _ nanoseconds: Int32, by span: Duration) throws(CELError) -> CELValue {
         let (whole, attoseconds) = span.components
         var parts = Int64(nanoseconds) + attoseconds / 1_000_000_000
         let (sum, overflow) = seconds.addingReportingOverflow(whole)
-        if overflow || abs(sum) > 1 << 50 { throw RuleError(.evaluation, "timestamp overflow") }
+        if overflow || abs(sum) > 1 << 50 { throw CELError(.evaluation, "timestamp overflow") }
         var carried = sum
         if parts < 0 {
             parts += 1_000_000_000

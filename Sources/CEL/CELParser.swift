@@ -1,21 +1,21 @@
 /// Reads a rule in the Common Expression Language, macros expanded.
-struct RuleParser {
-    private let tokens: [RuleToken]
+struct CELParser {
+    private let tokens: [CELToken]
     private var position = 0
     private var depth = 0
 
-    static func parse(_ text: String) throws(RuleError) -> RuleExpression {
-        var parser = RuleParser(tokens: try RuleLexer.tokens(of: text))
+    static func parse(_ text: String) throws(CELError) -> CELExpression {
+        var parser = CELParser(tokens: try CELLexer.tokens(of: text))
         let expression = try parser.expression()
         guard parser.peek == .end else { throw parser.unexpected() }
         return expression
     }
 
-    private init(tokens: [RuleToken]) { self.tokens = tokens }
+    private init(tokens: [CELToken]) { self.tokens = tokens }
 
-    private var peek: RuleToken { tokens[min(position, tokens.count - 1)] }
+    private var peek: CELToken { tokens[min(position, tokens.count - 1)] }
 
-    private func unexpected() -> RuleError {
+    private func unexpected() -> CELError {
         let found =
             switch peek {
             case .name(let text), .symbol(let text): "'\(text)'"
@@ -24,7 +24,7 @@ struct RuleParser {
             case .integer, .unsigned, .double: "a number"
             case .end: "the end"
             }
-        return RuleError(.syntax, "Syntax error: unexpected \(found)")
+        return CELError(.syntax, "Syntax error: unexpected \(found)")
     }
 
     private mutating func take(_ symbol: String) -> Bool {
@@ -33,14 +33,14 @@ struct RuleParser {
         return true
     }
 
-    private mutating func expect(_ symbol: String) throws(RuleError) {
+    private mutating func expect(_ symbol: String) throws(CELError) {
         if !take(symbol) { throw unexpected() }
     }
 
-    private mutating func expression() throws(RuleError) -> RuleExpression {
+    private mutating func expression() throws(CELError) -> CELExpression {
         depth += 1
         defer { depth -= 1 }
-        if depth > AdmissionLimits.expressionDepth { throw RuleError(.syntax, "the rule nests too deep") }
+        if depth > CELLimits.expressionDepth { throw CELError(.syntax, "the expression nests too deep") }
         let condition = try disjunction()
         if !take("?") { return condition }
         let left = try disjunction()
@@ -48,19 +48,19 @@ struct RuleParser {
         return .choice(condition, left, try expression())
     }
 
-    private mutating func disjunction() throws(RuleError) -> RuleExpression {
+    private mutating func disjunction() throws(CELError) -> CELExpression {
         var left = try conjunction()
         while take("||") { left = .or(left, try conjunction()) }
         return left
     }
 
-    private mutating func conjunction() throws(RuleError) -> RuleExpression {
+    private mutating func conjunction() throws(CELError) -> CELExpression {
         var left = try relation()
         while take("&&") { left = .and(left, try relation()) }
         return left
     }
 
-    private mutating func relation() throws(RuleError) -> RuleExpression {
+    private mutating func relation() throws(CELError) -> CELExpression {
         var left = try sum()
         while true {
             var symbol: String?
@@ -77,7 +77,7 @@ struct RuleParser {
         }
     }
 
-    private mutating func sum() throws(RuleError) -> RuleExpression {
+    private mutating func sum() throws(CELError) -> CELExpression {
         var left = try product()
         while true {
             if take("+") {
@@ -90,7 +90,7 @@ struct RuleParser {
         }
     }
 
-    private mutating func product() throws(RuleError) -> RuleExpression {
+    private mutating func product() throws(CELError) -> CELExpression {
         var left = try unary()
         while true {
             if take("*") {
@@ -105,10 +105,10 @@ struct RuleParser {
         }
     }
 
-    private mutating func unary() throws(RuleError) -> RuleExpression {
+    private mutating func unary() throws(CELError) -> CELExpression {
         depth += 1
         defer { depth -= 1 }
-        if depth > AdmissionLimits.expressionDepth { throw RuleError(.syntax, "the rule nests too deep") }
+        if depth > CELLimits.expressionDepth { throw CELError(.syntax, "the expression nests too deep") }
         if take("!") { return .not(try unary()) }
         if take("-") {
             switch peek {
@@ -127,7 +127,7 @@ struct RuleParser {
         return try suffixes(try primary())
     }
 
-    private mutating func suffixes(_ start: RuleExpression) throws(RuleError) -> RuleExpression {
+    private mutating func suffixes(_ start: CELExpression) throws(CELError) -> CELExpression {
         var operand = start
         while true {
             if take(".") {
@@ -149,7 +149,7 @@ struct RuleParser {
         }
     }
 
-    private mutating func primary() throws(RuleError) -> RuleExpression {
+    private mutating func primary() throws(CELError) -> CELExpression {
         let token = peek
         switch token {
         case .string(let text):
@@ -188,7 +188,7 @@ struct RuleParser {
         }
     }
 
-    private mutating func named(_ name: String) throws(RuleError) -> RuleExpression {
+    private mutating func named(_ name: String) throws(CELError) -> CELExpression {
         switch name {
         case "true": return .literal(.bool(true))
         case "false": return .literal(.bool(false))
@@ -200,16 +200,16 @@ struct RuleParser {
         let arguments = try list(until: ")")
         if name == "has" {
             guard arguments.count == 1, case .member(let operand, let field, _) = arguments[0] else {
-                throw RuleError(.syntax, "invalid argument to has() macro")
+                throw CELError(.syntax, "invalid argument to has() macro")
             }
             return .has(operand, field)
         }
         return .call(name, target: nil, arguments: arguments)
     }
 
-    private mutating func method(_ name: String, on target: RuleExpression) throws(RuleError) -> RuleExpression {
+    private mutating func method(_ name: String, on target: CELExpression) throws(CELError) -> CELExpression {
         let arguments = try list(until: ")")
-        let kinds: [String: RuleExpression.Comprehension] = [
+        let kinds: [String: CELExpression.Comprehension] = [
             "all": .all, "exists": .exists, "exists_one": .existsOne, "existsOne": .existsOne, "map": .map,
             "filter": .filter,
         ]
@@ -217,7 +217,7 @@ struct RuleParser {
             return .call(name, target: target, arguments: arguments)
         }
         guard case .name(let variable) = arguments[0] else {
-            throw RuleError(.syntax, "the first argument of \(name)() must be a name")
+            throw CELError(.syntax, "the first argument of \(name)() must be a name")
         }
         if kind != .map {
             return .comprehension(kind, range: target, variable: variable, predicate: arguments[1], transform: nil)
@@ -226,8 +226,8 @@ struct RuleParser {
         return .comprehension(.map, range: target, variable: variable, predicate: predicate, transform: arguments.last)
     }
 
-    private mutating func list(until end: String) throws(RuleError) -> [RuleExpression] {
-        var items: [RuleExpression] = []
+    private mutating func list(until end: String) throws(CELError) -> [CELExpression] {
+        var items: [CELExpression] = []
         while !take(end) {
             if !items.isEmpty {
                 try expect(",")
@@ -238,8 +238,8 @@ struct RuleParser {
         return items
     }
 
-    private mutating func entries() throws(RuleError) -> [(RuleExpression, RuleExpression)] {
-        var entries: [(RuleExpression, RuleExpression)] = []
+    private mutating func entries() throws(CELError) -> [(CELExpression, CELExpression)] {
+        var entries: [(CELExpression, CELExpression)] = []
         while !take("}") {
             if !entries.isEmpty {
                 try expect(",")

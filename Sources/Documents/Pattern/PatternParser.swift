@@ -38,7 +38,7 @@ struct PatternParser {
     private mutating func choice() -> PatternNode? {
         depth += 1
         defer { depth -= 1 }
-        if depth > AdmissionLimits.expressionDepth { return nil }
+        if depth > DocumentLimits.patternDepth { return nil }
         let flags = (ignoresCase, isMultiline, dotMatchesNewline)
         defer { (ignoresCase, isMultiline, dotMatchesNewline) = flags }
         var branches: [PatternNode] = []
@@ -348,7 +348,7 @@ struct PatternCompiler {
     /// False where the program would become too large.
     mutating func append(_ instruction: Pattern.Instruction) -> Bool {
         program.append(instruction)
-        return program.count <= AdmissionLimits.patternInstructions
+        return program.count <= DocumentLimits.patternInstructions
     }
 
     mutating func emit(_ node: PatternNode) -> Bool {
