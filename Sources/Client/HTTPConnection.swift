@@ -53,6 +53,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         _ request: HTTPRequest, host: String, streams: Bool, promise: EventLoopPromise<HTTPAnswer>, channel: any Channel
     ) {
         precondition(exchange == nil, "a connection carries one exchange at a time")
+        // It may have ended since it was made or kept; then nothing more is heard of it.
+        guard channel.isActive else { return promise.fail(APIError.unreachable("the server closed the connection")) }
         sawBytes = false
         exchange = Exchange(streams: streams, promise: promise)
         restartTimeout(on: channel.eventLoop, channel)
@@ -64,10 +66,8 @@ final class ExchangeHandler: ChannelInboundHandler {
         if let body = request.body {
             channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
         }
-        channel.writeAndFlush(HTTPClientRequestPart.end(nil)).whenFailure { error in
-            channel.close(promise: nil)
-            _ = error  // the close fails the exchange, with what the server said if it said something
-        }
+        // The close fails the exchange, with what the server said if it said something.
+        channel.writeAndFlush(HTTPClientRequestPart.end(nil)).whenFailure { _ in channel.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

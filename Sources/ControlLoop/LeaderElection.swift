@@ -101,7 +101,7 @@ package struct LeaderElection: Runnable {
         }
     }
 
-    private func attempt(_ seen: inout LeaseSighting) async throws(APIError) -> Bool {
+    func attempt(_ seen: inout LeaseSighting) async throws(APIError) -> Bool {
         let old: Document
         do throws(APIError) {
             old = try await client.get(key)
@@ -141,7 +141,7 @@ package struct LeaderElection: Runnable {
     }
 
     /// Lets others have the Lease at once. Runs also when the task is cancelled; where it fails the Lease runs out.
-    private func release() async {
+    func release() async {
         await Task {
             do throws(APIError) {
                 var lease = try await client.get(key)
@@ -172,7 +172,7 @@ package struct LeaderElection: Runnable {
 }
 
 /// When, by our own clock, a Lease was last seen to change, and who held it then.
-private struct LeaseSighting {
+struct LeaseSighting {
     private var version = ""
     private var holder = ""
     private(set) var time: Duration = .zero

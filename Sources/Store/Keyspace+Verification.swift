@@ -78,7 +78,7 @@ extension Keyspace {
         guard configuration.committing == .thread, rate > 0 else { return }
         let pause = max(1, DataWindow.bytes * 1000 / rate)
         let round = Int(configuration.verificationPause.components.seconds) * 1000
-        let thread = DedicatedThread(name: "store-verify") { [self] in
+        let thread = DedicatedThread(name: "store-verify", yields: true) { [self] in
             while !isClosed {
                 do throws(StoreError) {
                     try verifyTables {

@@ -1,5 +1,7 @@
 import Documents
+import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -21,6 +23,63 @@ import Testing
         }
     }
 
+    @Test func aTokenFromAFileIsSentWithoutItsLineEnd() async throws {
+        try await ScriptedServer.run { _, headers, _ in
+            .whole(200, #"{"token":"\#(headers["Authorization"].joined())"}"#)
+        } _: { server in
+            let answer = try await server.client(token: "abc\n").request("GET", "/")
+            #expect(try JSONParser.parse(answer.body) == ["token": "Bearer abc"])
+        }
+    }
+
+    @Test func aServerThatIsBusyIsAskedAgainWhenItSaysSo() async throws {
+        var busy = APIError(code: 429, reason: .tooManyRequests, message: "later")
+        busy.retryAfterSeconds = 1
+        let (later, never) = (busy, APIError(code: 429, reason: .tooManyRequests, message: "no time was said"))
+        let count = Mutex(0)
+        try await ScriptedServer.run { line, _, _ in
+            if line.hasSuffix("/never") { return .refused(never) }
+            return count.withLock {
+                $0 += 1; return $0
+            } < 2 ? .refused(later) : .whole(201, "{}")
+        } _: { server in
+            let client = try server.client()
+            #expect(try await client.request("POST", "/later", body: []).status == 201)
+            #expect(try await client.request("POST", "/never", body: []).status == 429)
+            #expect(server.asked == ["POST /later", "POST /later", "POST /never"])
+        }
+    }
+
+    @Test func discoveryOfServersBeforeAggregation() async throws {
+        try await ScriptedServer.run { line, _, _ in
+            switch line {
+            case "GET /api": .whole(200, #"{"kind":"APIVersions","versions":["v1"]}"#)
+            case "GET /apis":
+                .whole(
+                    200,
+                    #"{"kind":"APIGroupList","groups":[{"name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}]}]}"#
+                )
+            case "GET /api/v1":
+                .whole(
+                    200,
+                    #"{"groupVersion":"v1","resources":[{"name":"pods","kind":"Pod","namespaced":true,"verbs":["get"],"shortNames":["po"]},{"name":"pods/log","kind":"Pod","namespaced":true}]}"#
+                )
+            case "GET /apis/apps/v1":
+                .whole(
+                    200,
+                    #"{"groupVersion":"apps/v1","resources":[{"name":"deployments","singularName":"deployment","kind":"Deployment","namespaced":true,"verbs":["get"],"categories":["all"]}]}"#
+                )
+            default: .whole(404, "{}")
+            }
+        } _: { server in
+            let found = try await server.client().resources()
+            #expect(found.map(\.information.resource.description) == ["pods", "deployments.apps"])
+            #expect(found.map(\.singular) == ["pod", "deployment"])
+            #expect(found.map(\.shortNames) == [["po"], []])
+            #expect(found[1].information.kind == "Deployment" && found[1].categories == ["all"])
+        }
+    }
+
     @Test func aServerThatAnotherAuthoritySignedIsRefused() async throws {
         try await ScriptedServer.run { _, _, _ in
             .whole(200, "{}")
@@ -30,6 +89,21 @@ import Testing
             #expect(error?.reason == .serviceUnavailable)
             #expect(server.asked.isEmpty)
         }
+    }
+
+    @Test func aServerThatHangsUpAtOnceIsAnErrorEveryTime() async throws {
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { $0.close() }
+            .bind(host: "127.0.0.1", port: 0).get()
+        var endpoint = Endpoint(host: "127.0.0.1", port: listener.localAddress?.port ?? 0)
+        endpoint.certificateAuthority = Self.foreignAuthority
+        let client = try HTTPClient(endpoint: endpoint)
+        // The end of the connection arrives before, between and after the steps of a request.
+        for _ in 0..<300 {
+            let error = await #expect(throws: APIError.self) { try await client.request("GET", "/") }
+            #expect(error?.reason == .serviceUnavailable)
+        }
+        try await listener.close()
     }
 
     @Test func noServerIsAnErrorThatSaysWhere() async throws {

@@ -73,4 +73,37 @@ import Testing
         let error = #expect(throws: APIError.self) { try endpoint(config, context: context) }
         #expect(error?.message == message)
     }
+
+    @Test func aTokenCanBeInAFile() throws {
+        let endpoint = try endpoint(
+            """
+            current-context: here
+            contexts: [{name: here, context: {cluster: c, user: u}}]
+            clusters: [{name: c, cluster: {server: "https://h:1"}}]
+            users: [{name: u, user: {tokenFile: run/token}}]
+            """)
+        #expect(endpoint.bearerToken == nil)
+        #expect(endpoint.bearerTokenFile == "/home/me/run/token")
+    }
+
+    @Test func whatEveryPodIsGiven() throws {
+        let folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+        let files = ["\(folder)/ca.crt": "CA", "\(folder)/namespace": "team-a"]
+        func inCluster(_ environment: [String: String], _ files: [String: String]) throws -> Endpoint? {
+            try Kubeconfig.inCluster(environment: { environment[$0] }) { path in
+                guard let found = files[path] else { throw APIError.badRequest("\(path): no such file") }
+                return Array(found.utf8)
+            }
+        }
+        let variables = ["KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"]
+        let found = try #require(try inCluster(variables, files))
+        #expect(found.host == "fd00::1" && found.port == 443 && found.namespace == "team-a")
+        #expect(found.bearerTokenFile == "\(folder)/token")
+        #expect(String(decoding: found.certificateAuthority, as: UTF8.self) == "CA")
+        #expect(try inCluster([:], files) == nil)
+        let missing = #expect(throws: APIError.self) { _ = try inCluster(variables, [:]) }
+        #expect(missing?.message.contains("ca.crt") == true)
+        let odd = ["KUBERNETES_SERVICE_HOST": "h", "KUBERNETES_SERVICE_PORT": "tcp://h:1"]
+        #expect(throws: APIError.self) { _ = try inCluster(odd, files) }
+    }
 }

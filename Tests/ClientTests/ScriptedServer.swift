@@ -13,6 +13,7 @@ import Synchronization
 final class ScriptedServer: Sendable {
     enum Answer: Sendable {
         case whole(Int, String)
+        case refused(APIError)
         /// Pieces sent one after the other, then the end of the body.
         case pieces([String])
         /// Begins a body and never ends it.
@@ -42,6 +43,7 @@ final class ScriptedServer: Sendable {
             switch respond(line, request.headers, String(buffer: request.body)) {
             case .whole(let status, let text):
                 response.send(HTTPResponseStatus(statusCode: status), headers, ByteBuffer(string: text))
+            case .refused(let error): response.send(error)
             case .pieces(let pieces):
                 response.begin(.ok, headers)
                 for piece in pieces { response.write(ByteBuffer(string: piece)) }
@@ -95,11 +97,13 @@ final class ScriptedServer: Sendable {
         await listener.stop()
     }
 
-    func client(authority: [UInt8]? = nil) throws -> HTTPClient {
+    /// `token` is what a token file holds, where there is one.
+    func client(authority: [UInt8]? = nil, token: String? = nil) throws -> HTTPClient {
         var endpoint = Endpoint(host: "127.0.0.1", port: port)
         endpoint.certificateAuthority = authority ?? material.authority
-        endpoint.bearerToken = "secret"
-        return try HTTPClient(endpoint: endpoint)
+        endpoint.bearerToken = token == nil ? "secret" : nil
+        endpoint.bearerTokenFile = token.map { _ in "/token" }
+        return try HTTPClient(endpoint: endpoint) { _ in Array((token ?? "").utf8) }
     }
 
     /// Discovery with one kind of the core group and one of our own.

@@ -6,7 +6,9 @@ import Glibc
 
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
-    case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens
+    case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens, table, snapshot,
+        cel,
+        review
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -16,7 +18,7 @@ public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMuta
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
             "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, "
-                + "transaction or tokens"
+                + "transaction, tokens, table, snapshot, cel or review"
         )
         exit(2)
     }
@@ -39,6 +41,10 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .record: fuzzRecord(Array(input))
     case .transaction: fuzzTransaction(Array(input))
     case .tokens: fuzzTokens(String(decoding: input, as: UTF8.self))
+    case .table: fuzzTable(Array(input))
+    case .snapshot: fuzzSnapshot(Array(input))
+    case .cel: fuzzCEL(Array(input))
+    case .review: fuzzReview(Array(input))
     }
     return 0
 }

@@ -86,6 +86,84 @@ func fuzzTransaction(_ input: [UInt8]) {
     check("\(again)" == "\(operations)", "a transaction does not read back")
 }
 
+/// A table, as it is and with what it says of itself mended: the input is then its one block of index and its values.
+func fuzzTable(_ input: [UInt8]) {
+    let range = RevisionRange(first: Revision(rawValue: 1), last: Revision(rawValue: 9))
+    readTable(input, range)
+    guard let count = input.first else { return }
+    let cut = min(input.count, 1 + Int(input.dropFirst().first ?? 0) * 4)
+    let index = Array(input[1..<max(1, cut)])
+    var file = TableFormat.header(range)
+    file.appendInteger(UInt32(index.count))
+    file.appendInteger(UInt32(count))
+    let seed = TableFormat.blockSeed(offset: TableFormat.headerSize, count: UInt32(count))
+    file.appendInteger(index.withUnsafeBytes { Checksum.of($0, seed: seed) })
+    file += index
+    var footer = TableFooter(range: range, hash: .origin)
+    footer.indexEnd = file.count
+    while file.count % TableFormat.unit != 0 { file.append(0) }
+    footer.dataStart = file.count
+    file += input[max(1, cut)...]
+    footer.dataEnd = file.count
+    footer.entries = Int(count)
+    readTable(file + TableFormat.footer(footer), range)
+}
+
+private func readTable(_ bytes: [UInt8], _ range: RevisionRange) {
+    let files = MemoryFiles(["log/\(TableFormat.name(range))": bytes])
+    do throws(StoreError) {
+        let table = try Table.open(range, directory: "log", fileSystem: files, keys: KeyRing(.ephemeral()))
+        var seen = 0
+        var index = TableIndexReader(table)
+        try index.advance()
+        while index.item != nil {
+            seen += 1
+            index.withKey { key in check(key.count <= bytes.count, "a key of \(key.count) bytes") }
+            try index.advance()
+        }
+        check(seen == table.footer.entries + table.footer.tombstones, "\(seen) items")
+        try table.verify { true }
+    } catch {
+        switch error {
+        case .damaged, .newer: break
+        default: check(false, "\(error)")
+        }
+    }
+}
+
+/// A snapshot file, as it is and with its checksums mended.
+func fuzzSnapshot(_ input: [UInt8]) {
+    readSnapshot(input)
+    guard input.count > 64 else { return }
+    let (header, block) = (Array(input[..<64]), Array(input[64...]))
+    var checksum = Array(SHA256.hash(data: header).prefix(16))
+    var file = header
+    for (block, count) in [(block, UInt32(header[56])), ([], 0)] {
+        var hasher = SHA256()
+        hasher.update(data: checksum)
+        withUnsafeBytes(of: count.littleEndian) { hasher.update(bufferPointer: $0) }
+        hasher.update(data: block)
+        checksum = Array(hasher.finalize().prefix(16))
+        file.appendInteger(UInt32(block.count))
+        file.appendInteger(count)
+        file += checksum + block
+    }
+    readSnapshot(file)
+}
+
+private func readSnapshot(_ bytes: [UInt8]) {
+    do throws(StoreError) {
+        let contents = try SnapshotFile.read(bytes, file: "fuzz")
+        check(contents.entries.count <= bytes.count, "\(contents.entries.count) entries in \(bytes.count) bytes")
+        for entry in contents.entries { _ = try? entry.opened(.ephemeral()) }
+    } catch {
+        switch error {
+        case .damaged, .newer: break
+        default: check(false, "\(error)")
+        }
+    }
+}
+
 /// Files in memory, for one thread.
 private final class MemoryFiles: FileSystem, @unchecked Sendable {
     // SAFETY: each input has its own, used by the one thread of the fuzzer.
