@@ -54,9 +54,14 @@ struct StoreOptions: ParsableArguments {
     static func relay(_ client: HTTPClient, _ target: String, method: String = "GET") async throws -> String {
         let stream = try await client.stream("/debug/store/\(target)", accept: "text/plain", method: method)
         var text: [UInt8] = []
-        while let piece = try await stream.next() {
-            text += piece
-            Terminal.write(piece, to: STDOUT_FILENO)
+        do {
+            while let piece = try await stream.next() {
+                text += piece
+                Terminal.write(piece, to: STDOUT_FILENO)
+            }
+        } catch {
+            throw Files.Failure(
+                description: "the server ended before it was done (\(error.message)); ask again when it is back")
         }
         return text.split(separator: UInt8(ascii: "\n")).last.map { String(decoding: $0, as: UTF8.self) } ?? ""
     }

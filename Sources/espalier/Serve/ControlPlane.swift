@@ -24,7 +24,8 @@ struct ControlPlane {
         /// What is sealed on disk besides Secrets.
         var sealed: Set<GroupResource>
         /// Where the store is copied to, if anywhere.
-        var replica: ReplicaOptions
+        var replica: Replica?
+        var replicaKept: Duration
         var host: String
         var port: Int
         var gatewayListen: String
@@ -89,7 +90,9 @@ struct ControlPlane {
 
         let maintenance = settings.keys.maintenance(of: store, sealed: settings.sealed)
         service.handler.setMaintenance(maintenance)
-        let replication = try settings.replica.replication(of: store, in: directory, clock, random, logger)
+        let replication = settings.replica.map {
+            Replication(store: store, replica: $0, kept: settings.replicaKept, clock: clock, logger: logger)
+        }
         if let replication {
             service.handler.addCheck("replica", isVital: false) { replication.complaint }
             service.handler.addGauge("espalier_replica_behind_seconds") { Int(replication.behind.components.seconds) }

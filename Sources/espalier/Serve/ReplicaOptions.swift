@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Buckets
 internal import Glibc
-internal import Logging
 internal import Seams
 internal import Store
 
@@ -26,19 +25,19 @@ struct ReplicaOptions: ParsableArguments {
         if let replicateTo { _ = try ReplicaPlace(replicateTo, option: "--replicate-to") }
     }
 
-    /// What copies `store`, whose data directory is `directory`; `nil` where nothing does.
-    func replication(
-        of store: Keyspace, in directory: String, _ clock: any Clock, _ random: any RandomSource, _ logger: Logger
-    ) throws -> Replication? {
+    /// How far back the copy can be restored.
+    var kept: Duration { .seconds(replicateKeepHours * 3600) }
+
+    /// The copy of the store in the data directory `directory`; `nil` where there is to be none. The target is not asked
+    /// yet: a server starts without it.
+    func replica(of directory: String) throws -> Replica? {
         guard let replicateTo else { return nil }
         let place = try ReplicaPlace(replicateTo, option: "--replicate-to")
         try place.check(against: directory)
         let files = LinuxFileSystem()
-        let replica = Replica(
-            data: directory, identity: try Replica.identity(of: directory, fileSystem: files, random: random),
-            fileSystem: files, target: try place.target(bucket))
-        return Replication(
-            store: store, replica: replica, kept: .seconds(replicateKeepHours * 3600), clock: clock, logger: logger)
+        let target = try place.target(bucket)
+        let identity = try Replica.identity(of: directory, fileSystem: files, random: SystemRandomSource())
+        return Replica(data: directory, identity: identity, fileSystem: files, target: target)
     }
 }
 

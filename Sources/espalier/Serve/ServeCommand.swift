@@ -62,8 +62,9 @@ struct ServeCommand: AsyncParsableCommand {
         let directory = try Self.directory(dataDir)
         let settings = ControlPlane.Settings(
             dataDirectory: directory, keys: keyOptions.provider(dataDirectory: directory),
-            sealed: try SealedResources.parse(seal), replica: replica, host: api.host, port: api.port,
-            gatewayListen: gatewayListen, controllers: try OperateCommand.selection(controllers),
+            sealed: try SealedResources.parse(seal), replica: try replica.replica(of: directory),
+            replicaKept: replica.kept, host: api.host, port: api.port, gatewayListen: gatewayListen,
+            controllers: try OperateCommand.selection(controllers),
             givesPodsNetworks: podNetwork, eventLoops: loops)
         let plane: ControlPlane
         do {
