@@ -138,6 +138,22 @@ struct LogVerificationTests {
         #expect(store.writeRefusal == nil)
     }
 
+    /// A log that is whole and another: every checksum is right, and memory does not hold what it says.
+    @Test func aMemoryThatDiffersFromTheLogEndsWrites() throws {
+        let disks = [3, 4].map { CrashingDisk(random: SeededRandom(seed: $0)) }
+        let stores = try disks.map { try Keyspace.simulated(on: $0) }
+        for (store, value) in zip(stores, ["this", "that"]) {
+            for number in 0..<9 { try store.put(key("k\(number)"), number == 5 ? value : "same") }
+            store.flush()
+            try store.verifyLog()
+        }
+        let path = try #require(disks[1].contents.first { $0.path.hasSuffix(".log") })
+        disks[0].alter(path.path) { $0 = path.bytes }
+        let error = #expect(throws: StoreError.self) { try stores[0].verifyLog() }
+        #expect(error?.description.contains("k5 is held in memory with another value") == true)
+        #expect(stores[0].writeRefusal != nil)
+    }
+
     /// Every byte of a durable record, in the file under the running store.
     @Test func whatRotsUnderARunningStoreEndsItsWrites() throws {
         var (found, harmless) = (0, 0)
