@@ -217,10 +217,22 @@ package struct CELEvaluator {
     ) throws(CELError) -> CELValue {
         if let target, let known = try optionalCall(name, target, arguments) { return known }
         var values: [CELValue] = []
-        if let target { values.append(try value(target)) }
+        let library = libraryName(target)
+        if let target, library == nil { values.append(try value(target)) }
         for argument in arguments { values.append(try value(argument)) }
         for value in values { try spend((value.count ?? 0) / 8) }
+        if let library {
+            for value in values.dropFirst() { try spend((value.count ?? 0) * (values[0].count ?? 0)) }
+            if let result = try CELKubernetes.libraryCall(library, name, values) { return result }
+            throw CELError(.unsupported, "undeclared reference to '\(library).\(name)'")
+        }
         return try CELFunctions.call(name, isMethod: target != nil, values)
+    }
+
+    /// The library that a call is made on, where no variable has its name.
+    private func libraryName(_ target: CELExpression?) -> String? {
+        guard case .name(let name)? = target, ["sets", "ip"].contains(name) else { return nil }
+        return variables.contains { $0.name == name } ? nil : name
     }
 
     /// The calls on optional values, whose arguments are read only where they are needed.

@@ -12,6 +12,7 @@ enum CELFunctions {
                 return result
             }
         }
+        if let result = try CELKubernetes.call(name, values) { return result }
         if name == "matches", values.count == 2 { throw CELEvaluator.noOverload(name, values) }
         throw CELError(.unsupported, "undeclared reference to '\(name)'")
     }
@@ -128,6 +129,10 @@ enum CELFunctions {
             return result
         }
         switch (name, rest.count) {
+        case ("format", 1):
+            guard let values = rest[0].elements else { return nil }
+            return .string(try CELFormat.text(text, values))
+        case ("reverse", 0): return .string(String(String.UnicodeScalarView(text.unicodeScalars.reversed())))
         case ("lowerAscii", 0): return .string(mapped(text) { (65...90).contains($0) ? $0 + 32 : $0 })
         case ("upperAscii", 0): return .string(mapped(text) { (97...122).contains($0) ? $0 - 32 : $0 })
         case ("trim", 0): return .string(trimmed(text))

@@ -18,6 +18,10 @@ package enum CELValue: Sendable {
     case map([(key: CELValue, value: CELValue)])
     indirect case optional(CELValue?)
     case type(String)
+    case quantity(Quantity)
+    case ip(CELAddress)
+    case cidr(CELAddressRange)
+    case url(CELLocation)
 
     package init(_ json: JSON) {
         switch json {
@@ -47,6 +51,10 @@ package enum CELValue: Sendable {
         case .object, .map: "map"
         case .optional: "optional_type"
         case .type: "type"
+        case .quantity: "kubernetes.Quantity"
+        case .ip: "net.IP"
+        case .cidr: "net.CIDR"
+        case .url: "kubernetes.URL"
         }
     }
 
@@ -60,6 +68,8 @@ package enum CELValue: Sendable {
         case .bool(let holds): holds ? "true" : "false"
         case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
         case .duration(let duration): CELTime.text(duration)
+        case .ip(let address): address.text
+        case .cidr(let range): range.text
         default: nil
         }
     }
@@ -72,6 +82,8 @@ package enum CELValue: Sendable {
         default: nil
         }
     }
+
+    var isNull: Bool { if case .null = self { true } else { false } }
 
     /// The keys of a map; `nil` where it is none.
     var keys: [CELValue]? {
@@ -115,6 +127,10 @@ package enum CELValue: Sendable {
         case (.duration(let a), .duration(let b)): a == b
         case (.timestamp(let a, let c), .timestamp(let b, let d)): a == b && c == d
         case (.type(let a), .type(let b)): a == b
+        case (.quantity(let a), .quantity(let b)): a == b
+        case (.ip(let a), .ip(let b)): a == b
+        case (.cidr(let a), .cidr(let b)): a == b
+        case (.url(let a), .url(let b)): a == b
         case (.array(let a), .array(let b)): a == b
         case (.object(let a), .object(let b)): a == b
         case (.optional(let a), .optional(let b)):

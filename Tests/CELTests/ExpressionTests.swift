@@ -77,6 +77,40 @@ import Testing
         #expect(Self.answer(String(repeating: "!", count: 500) + "true", 0) == "the expression nests too deep")
     }
 
+    /// The libraries of Kubernetes: expression and answer.
+    @Test(arguments: [
+        ("quantity('1Gi').isGreaterThan(quantity('1000M'))", "true"),
+        ("quantity('1500m').add(quantity('500m')) == quantity('2')", "true"),
+        ("quantity('2').sub(1).asInteger()", "1"), ("quantity('1500m').isInteger()", "false"),
+        ("quantity('1').compareTo(quantity('2'))", "-1"), ("isQuantity('ten')", "false"),
+        ("quantity('ten')", "\"ten\" is no quantity"), ("ip('127.0.0.1').isLoopback()", "true"),
+        ("ip('::1').family()", "6"), ("isIP('1.2.3')", "false"), ("isIP('1::2::3')", "false"),
+        ("isIP('::ffff:1.2.3.4')", "false"), ("isIP('fe80::1%eth0')", "false"),
+        ("ip.isCanonical('2001:DB8::1')", "false"), ("string(ip('2001:db8:0:0:1:0:0:1'))", "2001:db8::1:0:0:1"),
+        ("string(ip('0:0:0:0:0:0:0:0'))", "::"), ("ip('10.0.0.1').isGlobalUnicast()", "true"),
+        ("ip('fe80::1').isLinkLocalUnicast()", "true"), ("cidr('10.0.0.0/8').containsIP('10.9.8.7')", "true"),
+        ("cidr('10.0.0.0/8').containsIP(ip('11.0.0.1'))", "false"),
+        ("cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')", "true"),
+        ("cidr('10.1.0.0/16').containsCIDR('10.0.0.0/8')", "false"),
+        ("string(cidr('10.1.2.3/12').masked())", "10.0.0.0/12"),
+        ("cidr('2001:db8::/32').prefixLength()", "32"), ("isCIDR('10.0.0.0/33')", "false"),
+        ("isCIDR('10.0.0.0/08')", "false"),
+        ("url('https://u@h.example:8080/a%20b?x=1&x=2').getHost()", "h.example:8080"),
+        ("url('https://h.example:8080/a').getPort()", "8080"), ("url('https://[::1]:80/').getHostname()", "::1"),
+        ("url('https://h/a%20b?x=1').getEscapedPath()", "/a%20b"),
+        ("url('https://h/?x=1&x=2').getQuery()['x'][1]", "2"),
+        ("url('/a').getScheme()", ""), ("isURL('no url')", "false"), ("isURL('https://h:p/')", "false"),
+        ("sets.contains([1, 2, 3], [3, 1])", "true"), ("sets.contains([1], [2])", "false"),
+        ("sets.equivalent([1, 1, 2], [2, 1])", "true"), ("sets.intersects([1], [2])", "false"),
+        ("'%s has %d of %.2f, %x %%'.format(['a', 3, 1.005, 255])", "a has 3 of 1.00, ff %"),
+        ("'%s'.format([[1, 'b', true]])", "[1, b, true]"), ("'%d'.format(['a'])", "format: %d does not take string"),
+        ("'%s %s'.format(['a'])", "format: index 1 out of range"), ("'abc'.reverse()", "cba"),
+        ("duration('90m').getHours()", "1"), ("sets.none([1], [2])", "undeclared reference to 'sets.none'"),
+    ])
+    func librariesOfKubernetes(_ expression: String, _ expected: String) {
+        #expect(Self.answer(expression, 0) == expected, "\(expression)")
+    }
+
     @Test func noTextTraps() {
         let parts = [
             "self", ".", "a", "(", ")", "[", "]", "{", "}", "'x'", "1", "1.5", "2u", "+", "-", "*", "/", "%", "==", "<",

@@ -1,3 +1,4 @@
+import CEL
 import Documents
 import Glibc
 
@@ -7,8 +8,7 @@ import Glibc
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
     case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens, table, snapshot,
-        cel,
-        review
+        cel, review
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -40,10 +40,10 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .proxy: fuzzProxy(Array(input))
     case .record: fuzzRecord(Array(input))
     case .transaction: fuzzTransaction(Array(input))
+    case .cel: fuzzCEL(String(decoding: input, as: UTF8.self))
     case .tokens: fuzzTokens(String(decoding: input, as: UTF8.self))
     case .table: fuzzTable(Array(input))
     case .snapshot: fuzzSnapshot(Array(input))
-    case .cel: fuzzCEL(Array(input))
     case .review: fuzzReview(Array(input))
     }
     return 0
@@ -98,4 +98,14 @@ private func fuzzSelectors(_ text: String) {
         _ = selector.matches { $0 }
     }
     if let json = try? JSONParser.parse(Array(text.utf8)) { _ = try? LabelSelector(json: json).matches(["app": "web"]) }
+}
+
+/// An expression of a validation rule, about a document that has something of everything.
+private func fuzzCEL(_ text: String) {
+    guard let program = try? CELProgram.compiled(text) else { return }
+    let value: JSON = ["a": [1, 2, ["x": "y"]], "s": "10.0.0.0/8", "n": 5, "d": 1.5, "b": true, "z": .null]
+    var evaluator = CELEvaluator(steps: 20_000)
+    guard let answer = try? evaluator.evaluate(program, with: [("self", CELValue(value))]) else { return }
+    _ = answer.text
+    check(evaluator.stepsLeft >= 0, "an answer beyond the steps")
 }

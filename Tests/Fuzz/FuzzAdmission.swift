@@ -1,20 +1,6 @@
 import APIServer
 import Admission
-import CEL
 import Documents
-
-/// An expression on the first line, and what it is about as JSON behind it. It is evaluated to an end, within its steps.
-func fuzzCEL(_ input: [UInt8]) {
-    let line = input.firstIndex(of: UInt8(ascii: "\n")) ?? input.endIndex
-    guard let program = try? CELProgram.compiled(String(decoding: input[..<line], as: UTF8.self)) else { return }
-    let value = (try? JSONParser.parse(Array(input[line...]))) ?? ["name": "a", "list": [1, 2, 3], "map": ["k": "v"]]
-    let variables = [(name: "self", value: CELValue(value)), (name: "oldSelf", value: CELValue(value))]
-    let answers = (0..<2).map { _ in
-        var evaluator = CELEvaluator(steps: 20_000)
-        return (try? evaluator.evaluate(program, with: variables)).map { "\($0)" }
-    }
-    check(answers[0] == answers[1], "two evaluations differ")
-}
 
 /// A review as another API server sends it: answered, or refused as none.
 func fuzzReview(_ input: [UInt8]) {
