@@ -17,8 +17,8 @@ package final class DedicatedThread: Sendable {
 
     private let handle: Mutex<pthread_t?>
 
-    /// Starts a thread that runs `body` to its end. `name` is at most 15 bytes. One that `yields` runs at a low priority:
-    /// it has much to do and nobody waits for it.
+    /// Starts a thread that runs `body` to its end. `name` is at most 15 bytes. One that `yields` runs at a low
+    /// priority: it has much to do and nobody waits for it.
     package init(name: String, yields: Bool = false, _ body: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(Body(name: name, yields: yields, run: body))

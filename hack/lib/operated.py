@@ -167,7 +167,11 @@ class Operated(Reference):
     def stop(self, timeout=60):
         if self.operator and self.operator.poll() is None:
             self.operator.send_signal(signal.SIGTERM)
-            self.operator.wait(30)
+            try:
+                self.operator.wait(30)
+            except subprocess.TimeoutExpired:
+                print("the operator did not end within 30 s of SIGTERM")
+                self.operator.kill()
         if self.link:
             self.link.close()
         super().stop(timeout)
