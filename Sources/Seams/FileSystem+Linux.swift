@@ -125,12 +125,6 @@ final class LinuxFile: File {
         if fdatasync(descriptor) != 0 { throw FileError(errno: errno, operation: "sync", path: path) }
     }
 
-    func writeBack(at offset: Int, count: Int) throws(FileError) {
-        // Linux writes what is dirty first. Its own call for this, sync_file_range, is not visible from Swift.
-        let code = posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
-        if code != 0 { throw FileError(errno: code, operation: "write back", path: path) }
-    }
-
     func truncate(to size: Int) throws(FileError) {
         if ftruncate(descriptor, off_t(size)) != 0 { throw FileError(errno: errno, operation: "truncate", path: path) }
     }

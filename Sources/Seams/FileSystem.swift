@@ -34,9 +34,6 @@ package protocol File: Sendable {
     /// Makes content and size durable. After an error nothing about unsynced bytes is known, and asking again is no
     /// use.
     func sync() throws(FileError)
-    /// Begins to take `count` bytes from `offset` to the device and does not wait. Promises nothing: it keeps a later
-    /// `sync`, and the syncs of other files meanwhile, from having much to wait for.
-    func writeBack(at offset: Int, count: Int) throws(FileError)
     func truncate(to size: Int) throws(FileError)
     func size() throws(FileError) -> Int
     func close()

@@ -121,11 +121,6 @@ private struct CrashingFile: File {
         try disk.withState { state throws(FileError) in try state.sync(number, path) }
     }
 
-    /// What is not synced may survive a crash here anyway.
-    func writeBack(at offset: Int, count: Int) throws(FileError) {
-        try disk.withState { state throws(FileError) in try state.checkAlive("write back", path) }
-    }
-
     func size() throws(FileError) -> Int {
         try disk.withState { state throws(FileError) in
             try state.checkAlive("stat", path)

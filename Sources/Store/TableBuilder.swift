@@ -98,7 +98,8 @@ struct TableBuilder {
         if output.count < count { return }
         try disk { () throws(FileError) in
             try file.write(output, at: offset)
-            try file.writeBack(at: offset, count: output.count)
+            // Piece by piece, so that the log's own syncs never wait for a whole table.
+            try file.sync()
         }
         offset += output.count
         output.removeAll(keepingCapacity: true)
@@ -106,7 +107,7 @@ struct TableBuilder {
 
     // MARK: End
 
-    /// Makes the table durable under its name, and opens it.
+    /// Makes the table, all of which is on the device, durable under its name, and opens it.
     mutating func finish(keys: KeyRing) throws(StoreError) -> Table {
         precondition(
             offset + output.count == footer.dataEnd,
@@ -115,7 +116,6 @@ struct TableBuilder {
         try flush(atLeast: 0)
         let path = "\(directory)/\(TableFormat.name(footer.range))"
         try disk { () throws(FileError) in
-            try file.sync()
             try fileSystem.rename(temporary, to: path)
             try fileSystem.syncDirectory(directory)
         }

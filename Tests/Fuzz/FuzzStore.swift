@@ -211,7 +211,6 @@ private struct MemoryFile: File {
     }
 
     func sync() throws(FileError) {}
-    func writeBack(at offset: Int, count: Int) throws(FileError) {}
     func truncate(to size: Int) throws(FileError) { files.files[path] = Array((files.files[path] ?? []).prefix(size)) }
     func size() throws(FileError) -> Int { files.files[path]?.count ?? 0 }
     func close() {}
