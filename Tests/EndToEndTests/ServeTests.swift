@@ -24,16 +24,19 @@ import Testing
         defer { server.stop() }
         let seen = try server.shell(
             """
-            espalier() { '\(RunningServer.binary ?? "")' "$@"; }
+            espalier='\(RunningServer.binary ?? "")'
+            touch first second changes errors
             said() { timeout 30 grep -q -m1 "$1" < <(exec tail -q -n +1 -f "$2"); }
-            start() { espalier serve --data-dir w --gateway-listen 127.0.0.1:0 --listen 127.0.0.1:$1 >$2 2>&1 & pid=$!; }
-            start 0 first && said 'the API is served' first
+            serve=("$espalier" serve --data-dir w --gateway-listen 127.0.0.1:0 --listen)
+            "${serve[@]}" 127.0.0.1:0 >>first 2>&1 & pid=$!
+            said 'the API is served' first
             port=$(grep -o 'https://127.0.0.1:[0-9]*' first | head -1 | grep -o '[0-9]*$')
             export KUBECONFIG=w/kubeconfig
-            espalier get configmaps --watch --data-dir w >changes 2>errors & watching=$!
+            "$espalier" get configmaps --watch --data-dir w >>changes 2>>errors & watching=$!
             kubectl create configmap before >/dev/null && said ^before changes
             kill -9 $pid
-            start $port second && said 'the API is served' second
+            "${serve[@]}" 127.0.0.1:$port >>second 2>&1 & pid=$!
+            said 'the API is served' second
             kubectl create configmap after >/dev/null && said ^after changes
             kill $watching $pid
             cat changes errors

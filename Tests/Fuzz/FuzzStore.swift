@@ -70,12 +70,13 @@ func fuzzTransaction(_ input: [UInt8]) {
         switch operation {
         case .delete(let key):
             let gone = Entry(
-                key: key, value: Bytes([]), createRevision: now, modRevision: now, revisionOffset: nil, isSealed: false)
+                key: key, value: Bytes([]), createRevision: now, modRevision: now, revisionOffset: nil,
+                keyIdentifier: 0)
             return Change(deleting: gone, key: key, revision: now)
-        case .put(let key, let value, let offset, let isSealed):
+        case .put(let key, let value, let offset, let keyIdentifier):
             let entry = Entry(
                 key: key, value: Bytes(value), createRevision: now, modRevision: now, revisionOffset: offset,
-                isSealed: isSealed)
+                keyIdentifier: keyIdentifier)
             return Change(put: Bytes(value), entry, key: key, over: nil)
         }
     }

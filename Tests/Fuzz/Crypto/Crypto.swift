@@ -48,7 +48,7 @@ package struct SHA256 {
     }
 }
 
-package struct SymmetricKey: Sendable {
+package struct SymmetricKey: Sendable, Equatable {
     package enum Size { case bits256 }
     private let bytes: [UInt8]
 
