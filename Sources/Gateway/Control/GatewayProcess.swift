@@ -187,14 +187,15 @@ package struct GatewayProcess: Sendable {
                 do {
                     failures = try await proxy.apply(table)
                     self.generation = generation
-                    sender.send(.acknowledged(generation: generation, failures: failures))
                 } catch {
                     sender.send(.refused(generation: generation, message: "\(error)"))
                     return false
                 }
+                // Before it is acknowledged: a gateway that comes back serves what was confirmed.
                 do { try file.save(table, generation: generation) } catch {
                     process.logger.warning("the table could not be saved", metadata: ["error": "\(error)"])
                 }
+                sender.send(.acknowledged(generation: generation, failures: failures))
             case .statisticsWanted:
                 if let statistics = try? await proxy.statistics() {  // fails only when the loops have ended
                     sender.send(.statistics(statistics))
