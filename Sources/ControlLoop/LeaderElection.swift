@@ -167,7 +167,8 @@ package struct LeaderElection: Runnable {
 
     private func pause() async {
         let jitter = Double(random.next(below: 1000)) / 5000
-        try? await clock.sleep(for: settings.retryPeriod * (1 + jitter))  // throws only when cancelled: the caller sees it
+        // Throws only when cancelled, which the caller sees.
+        try? await clock.sleep(for: settings.retryPeriod * (1 + jitter))
     }
 }
 

@@ -57,7 +57,8 @@ import Testing
         #expect(try server.shell("grep -rc canary-66 data/log").output.hasSuffix(":0\n"))
         #expect(try !server.shell("grep -rc seen-66 data/log").output.hasSuffix(":0\n"), "what is written is found")
         #expect(try server.shell("kubectl get configmap kept -n default -o yaml").output.contains("canary-66"))
-        let count = try server.shell("kubectl get configmaps -A --no-headers | wc -l").output
+        let count =
+            try server.shell("kubectl get configmaps -A --no-headers | wc -l").output
             .split(whereSeparator: \.isNewline).first ?? ""
         server.end()
         // Back to what is sealed always.
