@@ -14,8 +14,9 @@ struct DataWindow {
     mutating func withBytes(
         at unit: UInt32, units: UInt32, _ goOn: () -> Bool, _ body: (ArraySlice<UInt8>) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let end = start + UInt32(bytes.count / TableFormat.unit)
-        if unit < start || unit + units > end {
+        // As wide integers: an index may say anything.
+        let end = Int(start) + bytes.count / TableFormat.unit
+        if unit < start || Int(unit) + Int(units) > end {
             if !goOn() { throw .closed }
             let left = table.footer.dataEnd - table.fileOffset(unit)
             let count = max(Int(units), Int(Self.units)) * TableFormat.unit
