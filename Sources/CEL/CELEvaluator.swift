@@ -223,7 +223,7 @@ package struct CELEvaluator {
         for value in values { try spend((value.count ?? 0) / 8) }
         if let library {
             for value in values.dropFirst() { try spend((value.count ?? 0) * (values[0].count ?? 0)) }
-            if let result = try CELKubernetes.libraryCall(library, name, values) { return result }
+            if let result = try CELKubernetes.call(library, name, values) { return result }
             throw CELError(.unsupported, "undeclared reference to '\(library).\(name)'")
         }
         return try CELFunctions.call(name, isMethod: target != nil, values)

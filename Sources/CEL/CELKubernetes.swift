@@ -16,7 +16,7 @@ enum CELKubernetes {
     }
 
     /// Calls on a name that stands for a library, such as `sets.contains(a, b)`.
-    static func libraryCall(_ library: String, _ name: String, _ values: [CELValue]) throws(CELError) -> CELValue? {
+    static func call(_ library: String, _ name: String, _ values: [CELValue]) throws(CELError) -> CELValue? {
         if library == "ip", name == "isCanonical", values.count == 1, case .string(let text) = values[0] {
             guard let address = CELAddress(text) else {
                 throw CELError(.evaluation, "IP Address \"\(text)\" parse error")

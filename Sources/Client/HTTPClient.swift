@@ -90,7 +90,7 @@ package final class HTTPClient: Sendable {
         for _ in 0..<ClientLimits.busyRetries where answer.status == 429 {
             guard let seconds = answer.headers.first(name: "Retry-After").flatMap({ Int($0) }) else { break }
             let wait = Duration.seconds(min(seconds, ClientLimits.busySeconds))
-            let jitter = Double(SystemRandomSource().next(below: 1000)) / 2000
+            let jitter = SystemRandomSource().fraction() / 2
             do { try await SystemClock().sleep(for: wait * (1 + jitter)) } catch { break }  // cancelled
             answer = try await exchange(request, streams: false)
         }

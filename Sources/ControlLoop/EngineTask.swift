@@ -29,7 +29,7 @@ package struct EngineTask: Runnable {
     package func run() async {
         let random = random
         var engine = Engine(client: client, reconcilers: reconcilers, logger: logger) {
-            Double(random.next(below: 1000)) / 1000
+            random.fraction()
         }
         while !Task.isCancelled {
             guard case .idle(let until) = await engine.step(now: clock.now()) else { continue }

@@ -166,9 +166,8 @@ package struct LeaderElection: Runnable {
     }
 
     private func pause() async {
-        let jitter = Double(random.next(below: 1000)) / 5000
         // Throws only when cancelled, which the caller sees.
-        try? await clock.sleep(for: settings.retryPeriod * (1 + jitter))
+        try? await clock.sleep(for: settings.retryPeriod * (1 + random.fraction() / 5))
     }
 }
 

@@ -21,4 +21,7 @@ extension RandomSource {
         precondition(bound > 0, "random number below \(bound)")
         return Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
+
+    /// A number from 0 to below 1, in thousandths: for jitter.
+    package func fraction() -> Double { Double(next(below: 1000)) / 1000 }
 }

@@ -3,7 +3,6 @@ internal import Client
 internal import Documents
 internal import Gateway
 internal import Glibc
-internal import Logging
 internal import Reconcilers
 
 /// `espalier operate`: the loops against a cluster that somebody else runs.
@@ -42,8 +41,7 @@ struct OperateCommand: AsyncParsableCommand {
     @Option(help: "Folder with tls.crt and tls.key of the webhooks.")
     var webhookCertificates: String?
 
-    @Option(help: "Least that is logged: trace, debug, info, notice, warning, error.")
-    var logLevel = "info"
+    @OptionGroup var logging: LogOptions
 
     func validate() throws {
         if let controllers { _ = try Self.selection(controllers) }
@@ -60,16 +58,11 @@ struct OperateCommand: AsyncParsableCommand {
         if !["http", "https"].contains(publicScheme) {
             throw ValidationError("--public-scheme: expected http or https, found \"\(publicScheme)\"")
         }
-        if Logger.Level(rawValue: logLevel) == nil {
-            throw ValidationError(
-                "--log-level: expected trace, debug, info, notice, warning or error, found \"\(logLevel)\"")
-        }
     }
 
     func run() async throws {
         let signals = try StopSignals.observe()
-        var logger = Logger(label: "espalier") { StreamLogHandler.standardError(label: $0) }
-        if let level = Logger.Level(rawValue: logLevel) { logger.logLevel = level }
+        let logger = logging.logger
         let settings = Operator.Settings(
             controllers: try controllers.map(Self.selection), leaseNamespace: leaseNamespace, publicPort: publicPort,
             publicScheme: publicScheme, webhookListen: webhookListen.flatMap(ListenAddress.init),

@@ -74,8 +74,7 @@ struct Operator: Sendable {
                 if error.code < 500, error.code != 429 { throw error }
                 logger.warning("the cluster does not answer yet", metadata: ["error": "\(error)"])
             }
-            let jitter = Double(random.next(below: 1000)) / 2000
-            try? await clock.sleep(for: wait * (1 + jitter))  // throws only when cancelled
+            try? await clock.sleep(for: wait * (1 + random.fraction() / 2))  // throws only when cancelled
             wait = min(wait * 2, .seconds(30))
         }
         return nil

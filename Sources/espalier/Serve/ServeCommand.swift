@@ -2,7 +2,6 @@ internal import APIServer
 internal import ArgumentParser
 internal import Gateway
 internal import Glibc
-internal import Logging
 
 /// `espalier serve`: the platform on this machine.
 struct ServeCommand: AsyncParsableCommand {
@@ -28,8 +27,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Event loops of the API.")
     var loops = 2
 
-    @Option(help: "Least that is logged: trace, debug, info, notice, warning, error.")
-    var logLevel = "info"
+    @OptionGroup var logging: LogOptions
 
     @Option(help: "What is sealed on disk besides secrets, such as configmaps,landscapes.espalier.dev.")
     var seal = ""
@@ -48,17 +46,12 @@ struct ServeCommand: AsyncParsableCommand {
         _ = try SealedResources.parse(seal)
         _ = try OperateCommand.selection(controllers)
         if !(1...64).contains(loops) { throw ValidationError("--loops: expected 1 to 64, found \(loops)") }
-        if Logger.Level(rawValue: logLevel) == nil {
-            throw ValidationError(
-                "--log-level: expected trace, debug, info, notice, warning or error, found \"\(logLevel)\"")
-        }
     }
 
     func run() async throws {
-        guard let api = ListenAddress(listen), let level = Logger.Level(rawValue: logLevel) else { return }
+        guard let api = ListenAddress(listen) else { return }
         let signals = try StopSignals.observe()
-        var logger = Logger(label: "espalier") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = level
+        let logger = logging.logger
         let directory = try Self.directory(dataDir)
         let settings = ControlPlane.Settings(
             dataDirectory: directory, keys: keyOptions.provider(dataDirectory: directory),
