@@ -23,21 +23,21 @@ extension Keyspace {
     package func verifyLog() throws(StoreError) {
         let (segments, durable) = state.withLock { ($0.segments, $0.durable) }
         do throws(StoreError) {
-            for segment in segments { try verify(segment.name, durable) }
+            for (index, segment) in segments.enumerated() {
+                try verify(segment.name, durable, next: segments.dropFirst(index + 1).first?.firstRevision)
+            }
         } catch {
             refuseWrites(after: error)
             throw error
         }
     }
 
-    private func verify(_ name: String, _ durable: Snapshot) throws(StoreError) {
+    /// `next` is where the next segment began when `durable` was: by now a table may have taken the place of both.
+    private func verify(_ name: String, _ durable: Snapshot, next: UInt64?) throws(StoreError) {
         let path = "\(log.path)/\(name)"
-        let bytes: [UInt8]
-        do throws(FileError) { bytes = try log.fileSystem.readFile(path) } catch {
-            // A table has taken its place meanwhile.
-            if error.code == .notFound { return }
-            throw .fileSystem(reason: error.description)
-        }
+        // Where there is none a table has taken its place meanwhile.
+        let bytes = try disk { () throws(FileError) in try SpareSegments.read(path, log.fileSystem) }
+        guard let bytes else { return }
         guard var reader = SegmentReader(bytes, name: name) else {
             throw .damagedFile(path, 0, "the header is not that of this segment")
         }
@@ -48,14 +48,10 @@ extension Keyspace {
             case .damaged(let offset, let reason): throw .damagedFile(path, offset, reason)
             case .end(let offset, let reason, _):
                 // The next segment goes on, or what was durable is not there any more.
-                if isContinued(after: reader.lastRevision) { return }
+                if next == reader.lastRevision + 1 { return }
                 throw .damagedFile(path, offset, "\(reason), and revision \(durable.revision) was durable")
             }
         }
-    }
-
-    private func isContinued(after revision: UInt64) -> Bool {
-        state.withLock { $0.segments.contains { $0.firstRevision == revision + 1 } }
     }
 
     private func compare(
