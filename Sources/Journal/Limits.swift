@@ -4,6 +4,8 @@ package enum JournalLimits {
     package static let payloadBytes = 64 * 1024 * 1024
     /// Bytes written with one sync, unless a single record is longer.
     static let batchBytes = 4 * 1024 * 1024
+    /// Files kept to be written over: what one table lets go of, and a little more.
+    static let spareSegments = 4
     /// How long to wait before a full device is tried again, unless somebody asks for it.
     static let retryMilliseconds = 1000
 }

@@ -19,8 +19,8 @@ package struct LogRecovery {
         package var lastRevision: UInt64
         /// The segments that were read, in order.
         package var segments: [Segment]
-        /// The names of segments before those, which nothing needs any more.
-        package var obsoleteSegments: [String]
+        /// The names of segments before those and of spares, which nothing needs any more.
+        package var obsoleteFiles: [String]
         /// What was cut off the end, for the log of the server; `nil` when the end was clean.
         package var cut: String?
     }
@@ -29,6 +29,7 @@ package struct LogRecovery {
     private let fileSystem: any FileSystem
     private let configuration: JournalConfiguration
     private let anchor: Anchor
+    private let spares: SpareSegments
     private var lastRevision: UInt64 = 0
     private var hash: ChainHash?
     private var obsolete: [String] = []
@@ -51,19 +52,20 @@ package struct LogRecovery {
         self.fileSystem = fileSystem
         self.configuration = configuration
         self.anchor = anchor
+        spares = SpareSegments(directory: directory, fileSystem: fileSystem)
     }
 
     private mutating func run(_ apply: (Record) throws(JournalError) -> Void) throws(JournalError) -> Recovered {
-        var names = try files { () throws(FileError) in
-            try fileSystem.list(directory).filter { Segment.firstRevision(ofName: $0) != nil }
-        }
+        let all = try files { () throws(FileError) in try fileSystem.list(directory) }
+        obsolete = all.filter { $0.hasSuffix(SpareSegments.suffix) }
+        var names = all.filter { Segment.firstRevision(ofName: $0) != nil }
         try removeTornSegment(&names)
         if names.isEmpty { return try begin() }
         guard let start = names.lastIndex(where: { (Segment.firstRevision(ofName: $0) ?? .max) <= anchor.revision + 1 })
         else {
             throw damage(names[0], 0, "the log starts here, but revision \(anchor.revision + 1) is needed first")
         }
-        obsolete = Array(names[..<start])
+        obsolete += names[..<start]
         for name in names[start..<names.count - 1] { _ = try read(name, isLast: false, apply) }
         let end = try read(names[names.count - 1], isLast: true, apply)
         return try finish(end)
@@ -76,7 +78,9 @@ package struct LogRecovery {
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
         try checkVersion(name, bytes)
         if Segment(header: bytes) != nil
-            || RecordFormat.intactRecord(in: bytes, from: Segment.headerSize, durableBeyond: -1) != nil
+            || RecordFormat.intactRecord(
+                in: bytes, from: Segment.headerSize, durableBeyond: -1, first: Segment.firstRevision(ofName: name) ?? 0)
+                != nil
         {
             return
         }
@@ -100,11 +104,12 @@ package struct LogRecovery {
             try LogWriter.create(segment, room: 0, directory: directory, fileSystem: fileSystem)
         }
         let writer = LogWriter(
-            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file,
+            directory: directory, fileSystem: fileSystem, configuration: configuration, spares: spares,
+            file: file,
             path: path(segment.name),
             offset: Segment.headerSize, filled: Segment.headerSize, lastRevision: anchor.revision, hash: anchor.hash)
         return Recovered(
-            writer: writer, lastRevision: anchor.revision, segments: [segment], obsoleteSegments: [], cut: nil)
+            writer: writer, lastRevision: anchor.revision, segments: [segment], obsoleteFiles: obsolete, cut: nil)
     }
 
     /// Where a segment's records end.
@@ -112,8 +117,10 @@ package struct LogRecovery {
         var name: String
         var offset: Int
         var size: Int
-        /// Bytes other than zero follow: what a crash left.
+        /// Bytes other than zero follow: what a crash left, or what the file held before it was recycled.
         var isDirty: Bool
+        /// A crash left some of those.
+        var isTorn: Bool
         /// How far the segment is known to be on disk.
         var durable: Int
         /// What was read from there to the end of the records.
@@ -124,24 +131,27 @@ package struct LogRecovery {
         _ name: String, isLast: Bool, _ apply: (Record) throws(JournalError) -> Void
     ) throws(JournalError) -> End {
         let bytes = try files { () throws(FileError) in try fileSystem.readFile(path(name)) }
-        try readHeader(name, bytes)
+        let segment = try readHeader(name, bytes)
         var offset = Segment.headerSize
         var durable = 0
         while true {
-            switch RecordFormat.read(bytes, at: offset) {
+            switch RecordFormat.read(bytes, at: offset, first: segment.firstRevision) {
             case .record(let record, let header, let next):
                 try follow(record, header, name, offset)
                 durable = min(header.durable, offset)
                 if !record.flags.contains(.durabilityNote), record.revision > anchor.revision { try apply(record) }
                 offset = next
             case .none(let reason):
-                if isLast, let later = RecordFormat.intactRecord(in: bytes, from: offset, durableBeyond: offset) {
+                if isLast,
+                    let later = RecordFormat.intactRecord(
+                        in: bytes, from: offset, durableBeyond: offset, first: segment.firstRevision)
+                {
                     throw damage(name, offset, "\(reason), but the record at byte \(later) says that it was durable")
                 }
                 end = min(offset, bytes.count)
-                let isDirty = bytes[end...].contains { $0 != 0 }
                 return End(
-                    name: name, offset: end, size: bytes.count, isDirty: isDirty, durable: durable,
+                    name: name, offset: end, size: bytes.count, isDirty: bytes[end...].contains { $0 != 0 },
+                    isTorn: RecordFormat.isTorn(bytes, at: end, segment: segment), durable: durable,
                     tail: bytes[durable..<end])
             }
         }
@@ -149,11 +159,11 @@ package struct LogRecovery {
 
     /// A segment of a newer version is not damage, and not ours to remove.
     private func checkVersion(_ name: String, _ bytes: [UInt8]) throws(JournalError) {
-        guard let version = Segment.version(ofHeader: bytes), version > Segment.version else { return }
-        throw .newer(file: path(name), version: version, supported: Segment.version)
+        guard let version = Segment.version(ofHeader: bytes), version > Segment.recycledVersion else { return }
+        throw .newer(file: path(name), version: version, supported: Segment.recycledVersion)
     }
 
-    private mutating func readHeader(_ name: String, _ bytes: [UInt8]) throws(JournalError) {
+    private mutating func readHeader(_ name: String, _ bytes: [UInt8]) throws(JournalError) -> Segment {
         try checkVersion(name, bytes)
         guard let segment = Segment(header: bytes), segment.name == name else {
             throw damage(name, 0, "the header is not that of this segment")
@@ -170,6 +180,7 @@ package struct LogRecovery {
         hash = segment.previous
         lastRevision = segment.firstRevision - 1
         segments.append(segment)
+        return segment
     }
 
     /// Checks that a whole record belongs behind the one before.
@@ -207,12 +218,13 @@ package struct LogRecovery {
             return file
         }
         let writer = LogWriter(
-            directory: directory, fileSystem: fileSystem, configuration: configuration, file: file,
+            directory: directory, fileSystem: fileSystem, configuration: configuration, spares: spares,
+            file: file,
             path: path(end.name),
             offset: end.offset, filled: end.isDirty ? end.offset : end.size, lastRevision: lastRevision, hash: hash)
-        let cut = end.isDirty ? "\(end.size - end.offset) bytes after byte \(end.offset) of \(path(end.name))" : nil
+        let cut = end.isTorn ? "\(end.size - end.offset) bytes after byte \(end.offset) of \(path(end.name))" : nil
         return Recovered(
-            writer: writer, lastRevision: lastRevision, segments: segments, obsoleteSegments: obsolete, cut: cut)
+            writer: writer, lastRevision: lastRevision, segments: segments, obsoleteFiles: obsolete, cut: cut)
     }
 
     private func path(_ name: String) -> String { "\(directory)/\(name)" }

@@ -9,6 +9,8 @@ package struct LogWriter: Sendable {
     private let directory: String
     private let fileSystem: any FileSystem
     private let configuration: JournalConfiguration
+    /// Files that the next segments are written over.
+    package let spares: SpareSegments
     private var file: any File
     private var path: String
     /// Where the next record goes.
@@ -26,13 +28,13 @@ package struct LogWriter: Sendable {
 
     /// A writer at the end of an existing segment, all of which is durable.
     init(
-        directory: String, fileSystem: any FileSystem, configuration: JournalConfiguration, file: any File,
-        path: String,
-        offset: Int, filled: Int, lastRevision: UInt64, hash: ChainHash
+        directory: String, fileSystem: any FileSystem, configuration: JournalConfiguration, spares: SpareSegments,
+        file: any File, path: String, offset: Int, filled: Int, lastRevision: UInt64, hash: ChainHash
     ) {
         self.directory = directory
         self.fileSystem = fileSystem
         self.configuration = configuration
+        self.spares = spares
         self.file = file
         self.path = path
         self.offset = offset
@@ -143,7 +145,10 @@ package struct LogWriter: Sendable {
         do {
             return try body(&self)
         } catch {
-            if error.code == .noSpace { throw .noSpace(error) }
+            if error.code == .noSpace {
+                spares.discard()
+                throw .noSpace(error)
+            }
             failure = .fileSystem(error)
             throw .fileSystem(error)
         }
@@ -163,6 +168,7 @@ package struct LogWriter: Sendable {
 
     /// Starts the next segment. The one before is durable whole, and the new file's name is durable before a record is.
     private mutating func startSegment(room: Int) throws(FileError) -> Segment {
+        if let spare = spares.take() { return try startSegment(over: spare, room: room) }
         let segment = Segment(firstRevision: lastRevision + 1, previous: hash)
         let path = "\(directory)/\(segment.name)"
         let room = room + configuration.growthBytes
@@ -174,13 +180,43 @@ package struct LogWriter: Sendable {
             if error.code == .noSpace, try fileSystem.exists(path) { try fileSystem.remove(path) }
             throw error
         }
+        goOn(in: next, path, filled: Segment.headerSize + room)
+        return segment
+    }
+
+    /// Starts the next segment in a file that is on the device whole. It takes its name with the new header in it, so that
+    /// no segment ever has an older one.
+    private mutating func startSegment(over spare: String, room: Int) throws(FileError) -> Segment {
+        let segment = Segment(firstRevision: lastRevision + 1, previous: hash, isRecycled: true)
+        let path = "\(directory)/\(segment.name)"
+        let next = try fileSystem.open(spare, .readWrite)
+        do {
+            let size = try next.size()
+            let missing = Segment.headerSize + room - size
+            if missing > 0 { try next.write(Array(repeating: 0, count: missing), at: size) }
+            try next.write(segment.header, at: 0)
+            try next.sync()
+            try fileSystem.rename(spare, to: path)
+            try fileSystem.syncDirectory(directory)
+            goOn(in: next, path, filled: max(size, Segment.headerSize + room))
+            return segment
+        } catch {
+            next.close()
+            // Left where it is it would be in the way of the next attempt.
+            if error.code == .noSpace {
+                for file in [spare, path] where try fileSystem.exists(file) { try fileSystem.remove(file) }
+            }
+            throw error
+        }
+    }
+
+    private mutating func goOn(in next: any File, _ path: String, filled: Int) {
         file.close()
         file = next
         self.path = path
         offset = Segment.headerSize
         durable = offset
-        filled = offset + room
-        return segment
+        self.filled = filled
     }
 
     /// Makes an empty log that begins after `anchor`.

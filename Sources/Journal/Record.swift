@@ -80,7 +80,10 @@ enum RecordFormat {
         return hash
     }
 
-    static func read(_ bytes: [UInt8], at offset: Int) -> Found {
+    /// Reads what stands in a segment that begins with the revision `first`. An older record was there before the
+    /// segment's file was written over: it is none. (Older, because the segment just before is never written over, and
+    /// the revision of a note is at least that of the record before the segment.)
+    static func read(_ bytes: [UInt8], at offset: Int, first: UInt64) -> Found {
         guard offset + headerSize <= bytes.count else { return .none("the file ends within a record's header") }
         return bytes.withUnsafeBytes { buffer in
             guard buffer[offset..<offset + 4].elementsEqual(mark) else { return .none("no record starts here") }
@@ -96,8 +99,10 @@ enum RecordFormat {
             guard checksum.elementsEqual(hash.bytes.prefix(checksumSize)) else {
                 return .none("the checksum does not match")
             }
+            let revision = buffer.integer(at: offset + 16, as: UInt64.self)
+            if revision &+ 1 < first { return .none("a record stands here that the file held before it was recycled") }
             let record = Record(
-                revision: buffer.integer(at: offset + 16, as: UInt64.self),
+                revision: revision,
                 flags: Record.Flags(rawValue: buffer[offset + 5]),
                 keyIdentifier: buffer.integer(at: offset + 6, as: UInt16.self),
                 payload: Array(buffer[offset + headerSize..<offset + headerSize + length]))

@@ -6,9 +6,13 @@ package struct Segment: Sendable, Equatable {
     package let firstRevision: UInt64
     /// The hash its first record repeats.
     package let previous: ChainHash
+    /// Written over the file of an older segment.
+    package var isRecycled = false
 
     static let magic = Array("ESPALIER".utf8)
+    /// Behind the last record are zeros in a segment of version 1; in one of version 2 what its file held before.
     static let version: UInt32 = 1
+    static let recycledVersion: UInt32 = 2
     static let checksumOffset = 56
     /// Where records start: no later write touches the header's sector.
     static let headerSize = 512
@@ -19,7 +23,7 @@ package struct Segment: Sendable, Equatable {
 
     static func firstRevision(ofName name: String) -> UInt64? { FileName.number(name, suffix: ".log") }
 
-    var header: [UInt8] { header(version: Self.version) }
+    var header: [UInt8] { header(version: isRecycled ? Self.recycledVersion : Self.version) }
 
     package func header(version: UInt32) -> [UInt8] {
         var bytes = Self.magic
@@ -43,14 +47,17 @@ package struct Segment: Sendable, Equatable {
 
     /// Reads a header; `nil` when it is not whole, or of another version.
     init?(header bytes: [UInt8]) {
-        guard Self.version(ofHeader: bytes) == Self.version else { return nil }
+        guard let version = Self.version(ofHeader: bytes), version <= Self.recycledVersion else { return nil }
         let first = bytes.withUnsafeBytes { $0.integer(at: 16, as: UInt64.self) }
-        self.init(firstRevision: first, previous: ChainHash(bytes: Array(bytes[24..<56])))
+        self.init(
+            firstRevision: first, previous: ChainHash(bytes: Array(bytes[24..<56])),
+            isRecycled: version == Self.recycledVersion)
     }
 
-    package init(firstRevision: UInt64, previous: ChainHash) {
+    package init(firstRevision: UInt64, previous: ChainHash, isRecycled: Bool = false) {
         self.firstRevision = firstRevision
         self.previous = previous
+        self.isRecycled = isRecycled
     }
 }
 

@@ -4,8 +4,8 @@ package struct SegmentReader: Sendable {
     package enum Step: Sendable {
         /// A whole record that continues the chain; durability notes too.
         case record(Record, offset: Int)
-        /// No record stands here and none that was durable stands behind. `isDirty`: bytes other than zeros follow.
-        case end(offset: Int, reason: String, isDirty: Bool)
+        /// No record stands here and none that was durable stands behind. `isTorn`: one was begun.
+        case end(offset: Int, reason: String, isTorn: Bool)
         case damaged(offset: Int, reason: String)
     }
 
@@ -29,7 +29,7 @@ package struct SegmentReader: Sendable {
     }
 
     package mutating func next() -> Step {
-        switch RecordFormat.read(bytes, at: offset) {
+        switch RecordFormat.read(bytes, at: offset, first: segment.firstRevision) {
         case .record(let record, let header, let next):
             let isNote = record.flags.contains(.durabilityNote)
             guard header.previous == hash, record.revision == lastRevision &+ (isNote ? 0 : 1) else {
@@ -40,12 +40,14 @@ package struct SegmentReader: Sendable {
             defer { (hash, lastRevision, offset) = (header.hash, record.revision, next) }
             return .record(record, offset: offset)
         case .none(let reason):
-            if let later = RecordFormat.intactRecord(in: bytes, from: offset, durableBeyond: offset) {
+            if let later = RecordFormat.intactRecord(
+                in: bytes, from: offset, durableBeyond: offset, first: segment.firstRevision)
+            {
                 return .damaged(
                     offset: offset, reason: "\(reason), but the record at byte \(later) says that it was durable")
             }
-            let isDirty = bytes[min(offset, bytes.count)...].contains { $0 != 0 }
-            return .end(offset: offset, reason: reason, isDirty: isDirty)
+            return .end(
+                offset: offset, reason: reason, isTorn: RecordFormat.isTorn(bytes, at: offset, segment: segment))
         }
     }
 
@@ -54,11 +56,14 @@ package struct SegmentReader: Sendable {
 }
 
 extension RecordFormat {
-    /// The first whole record from `offset` on that says the segment was durable beyond `durable`.
-    static func intactRecord(in bytes: [UInt8], from offset: Int, durableBeyond durable: Int) -> Int? {
+    /// The first whole record from `offset` on that says the segment, which begins with the revision `first`, was
+    /// durable beyond `durable`.
+    static func intactRecord(
+        in bytes: [UInt8], from offset: Int, durableBeyond durable: Int, first: UInt64
+    ) -> Int? {
         var offset = aligned(offset)
         while offset + headerSize <= bytes.count {
-            if bytes[offset] == mark[0], case .record(_, let header, _) = read(bytes, at: offset),
+            if bytes[offset] == mark[0], case .record(_, let header, _) = read(bytes, at: offset, first: first),
                 header.durable > durable
             {
                 return offset
@@ -66,5 +71,14 @@ extension RecordFormat {
             offset += alignment
         }
         return nil
+    }
+
+    /// Whether a record was begun at `end`, behind the last whole one. In a recycled file only its beginning tells it
+    /// from what was there before.
+    static func isTorn(_ bytes: [UInt8], at end: Int, segment: Segment) -> Bool {
+        let rest = bytes[min(end, bytes.count)...]
+        if !segment.isRecycled { return rest.contains { $0 != 0 } }
+        guard rest.count >= headerSize, rest.starts(with: mark) else { return false }
+        return rest.withUnsafeBytes { $0.integer(at: 16, as: UInt64.self) } >= segment.firstRevision
     }
 }

@@ -45,13 +45,15 @@ struct CursorTable: Sendable {
     mutating func fire(
         _ revision: RevisionChanges, visibility: Keyspace.Visibility, into wakes: inout [KeyspaceState.Wake]
     ) {
-        guard let table = armed[visibility], !table.isEmpty else { return }
+        guard armed[visibility]?.isEmpty == false else { return }
+        let before = Revision(rawValue: revision.revision.rawValue - 1)
         for change in revision.changes {
             for prefix in Self.prefixes(of: change.key) {
-                for identifier in armed[visibility]?[prefix] ?? [] {
+                // All at once: to take a thousand out one by one is a million comparisons.
+                for identifier in armed[visibility]?.removeValue(forKey: prefix) ?? [] {
                     if let wake = positions[identifier]?.wake { wakes.append(wake) }
-                    disarm(identifier)
-                    positions[identifier]?.revision = Revision(rawValue: revision.revision.rawValue - 1)
+                    disarm(identifier, but: prefix)
+                    positions[identifier]?.revision = before
                 }
             }
         }
@@ -64,10 +66,11 @@ struct CursorTable: Sendable {
         return wakes
     }
 
-    private mutating func disarm(_ identifier: UInt64) {
+    /// `removed` is a prefix under which it is not any more.
+    private mutating func disarm(_ identifier: UInt64, but removed: [UInt8]? = nil) {
         guard let position = positions[identifier], position.wake != nil else { return }
         positions[identifier]?.wake = nil
-        for prefix in position.prefixes {
+        for prefix in position.prefixes where prefix != removed {
             armed[position.visibility]?[prefix]?.removeAll { $0 == identifier }
             if armed[position.visibility]?[prefix]?.isEmpty == true { armed[position.visibility]?[prefix] = nil }
         }

@@ -21,6 +21,7 @@ extension Keyspace {
         state.withLock { $0.refuseWrites(.closed) }
         committer.stop()
         joinTableThreads()
+        spares.discard()
         let (wakes, waiters) = state.withLock { $0.close() }
         for waiter in waiters { waiter.resume(.failure(.closed)) }
         for wake in wakes { wake() }

@@ -32,8 +32,8 @@ extension Keyspace {
         let ring = KeyRing(keys)
         let (state, recovered, obsolete) = try recover(log.path, log.fileSystem, clock, ring, configuration)
         let keyspace = Keyspace(
-            state: state, log: log, clock: clock, keyRing: ring, configuration: configuration,
-            recoveryNote: recovered.cut)
+            state: state, log: log, clock: clock, keyRing: ring, spares: recovered.writer.spares,
+            configuration: configuration, recoveryNote: recovered.cut)
         keyspace.removeFiles(obsolete)
         keyspace.attach(recovered.writer)
         if let due = keyspace.state.withLock({ $0.takeDueTable() }) { keyspace.write(due) }
@@ -95,7 +95,7 @@ extension Keyspace {
             state.sealingKey = ring.keys.current
             state.compactByBounds(now: time)
             _ = state.takeGarbage()
-            return (state, recovered, recovered.obsoleteSegments + chain.obsolete.map { TableFormat.name($0) })
+            return (state, recovered, recovered.obsoleteFiles + chain.obsolete.map { TableFormat.name($0) })
         } catch let error as JournalError {
             throw StoreError(error)
         } catch let error as StoreError {

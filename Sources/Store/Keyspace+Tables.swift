@@ -5,14 +5,15 @@ internal import Synchronization
 /// What is done to files beside the log, each on a thread of its own; where the store commits inline, at once. Failing
 /// loses nothing: the log or the older tables still hold everything.
 extension Keyspace {
-    /// Writes a table of what the oldest segments changed, and deletes them.
+    /// Writes a table of what the oldest segments changed, which are not needed then.
     func write(_ due: DueTable) {
         let work: @Sendable () -> Void = { [self] in
             let table = attempt { () throws(StoreError) in
                 try Table.write(due, directory: log.path, fileSystem: log.fileSystem, keys: keyRing)
             }
             state.withLock { $0.finish(due, table) }
-            if table != nil { removeFiles(due.obsoleteSegments) }
+            // What stays because this fails costs space, and goes at the next start.
+            if table != nil { try? spares.retire(due.obsoleteSegments) }
             merge()
         }
         if configuration.committing == .inline { return work() }

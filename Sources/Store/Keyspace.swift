@@ -20,6 +20,8 @@ package final class Keyspace: Sendable {
     let log: LogFolder
     let clock: any Clock
     let keyRing: KeyRing
+    /// Where segments go that a table has taken the place of.
+    let spares: SpareSegments
     let configuration: StoreConfiguration
     /// What recovery cut off the end of the log, for whoever reports the start; `nil` after a clean end.
     package let recoveryNote: String?
@@ -33,13 +35,14 @@ package final class Keyspace: Sendable {
     let writabilityObserver = Mutex<(@Sendable (StoreError?) -> Void)?>(nil)
 
     init(
-        state: KeyspaceState, log: LogFolder, clock: any Clock, keyRing: KeyRing, configuration: StoreConfiguration,
-        recoveryNote: String?
+        state: KeyspaceState, log: LogFolder, clock: any Clock, keyRing: KeyRing, spares: SpareSegments,
+        configuration: StoreConfiguration, recoveryNote: String?
     ) {
         self.state = Mutex(state)
         self.log = log
         self.clock = clock
         self.keyRing = keyRing
+        self.spares = spares
         self.configuration = configuration
         self.recoveryNote = recoveryNote
     }

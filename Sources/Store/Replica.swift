@@ -129,14 +129,8 @@ package final class Replica: Sendable {
 
     /// The beginning of a file of the log, or all of it; `nil` when the store has removed it meanwhile.
     func read(_ name: String, count: Int? = nil) throws(StoreError) -> [UInt8]? {
-        do throws(FileError) {
-            let file = try fileSystem.open("\(directory)/\(name)", .read)
-            defer { file.close() }
-            let wanted = if let count { count } else { try file.size() }
-            return try file.read(at: 0, count: wanted)
-        } catch {
-            if error.code == .notFound { return nil }
-            throw .fileSystem(reason: error.description)
+        try disk { () throws(FileError) in
+            try SpareSegments.read("\(directory)/\(name)", count: count, fileSystem)
         }
     }
 }

@@ -107,17 +107,12 @@ package struct StoreVerification {
         report.problems.append(Problem(file: file, offset: offset, reason: reason, remedy: remedy))
     }
 
-    /// The bytes of a file; `nil` when it is gone.
+    /// The bytes of a segment; `nil` when it is gone.
     private mutating func read(_ name: String) throws(FileError) -> [UInt8]? {
-        do {
-            let bytes = try fileSystem.readFile("\(directory)/\(name)")
-            report.files += 1
-            report.bytes += bytes.count
-            return bytes
-        } catch {
-            if error.code == .notFound { return nil }
-            throw error
-        }
+        guard let bytes = try SpareSegments.read("\(directory)/\(name)", fileSystem) else { return nil }
+        report.files += 1
+        report.bytes += bytes.count
+        return bytes
     }
 
     /// Reads the tables, every value of them, and begins where the last one ends. False when one was gone.
@@ -202,10 +197,10 @@ package struct StoreVerification {
                 problem(path, offset, reason)
                 revision = nil
                 return count(seals)
-            case .end(let offset, let reason, let isDirty):
+            case .end(let offset, let reason, let isTorn):
                 lastEnd = (path, offset, reason)
-                if isDirty, !isLast { report.notes.append("\(path) holds more than zeros behind its last record") }
-                if isDirty, isLast, !isLive {
+                if isTorn, !isLast { report.notes.append("\(path) holds more than zeros behind its last record") }
+                if isTorn, isLast, !isLive {
                     report.notes.append("\(path) ends torn at byte \(offset), which the next start cuts")
                 }
                 if reader.lastRevision == revision?.rawValue { hash = reader.hash }

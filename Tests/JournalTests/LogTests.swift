@@ -104,10 +104,10 @@ struct LogTests {
         let path = "log/0000000000000002.log"
         disk.alter(path) { bytes in
             // No record of ours is in it, as in what a crash leaves of a new segment.
-            bytes = Segment(firstRevision: 2, previous: .origin).header(version: 2) + Array(repeating: 7, count: 4000)
+            bytes = Segment(firstRevision: 2, previous: .origin).header(version: 3) + Array(repeating: 7, count: 4000)
         }
         let error = #expect(throws: JournalError.self) { try recover(disk) }
-        guard case .newer(path, 2, 1) = error else {
+        guard case .newer(path, 3, 2) = error else {
             Issue.record("\(String(describing: error))")
             return
         }

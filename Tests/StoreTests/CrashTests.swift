@@ -30,6 +30,8 @@ struct CrashTests {
             // Tables are written and merged on the way.
             #expect(try complete.statistics.tables > 0)
             #expect(try complete.statistics.merges > 0)
+            // And segments over the files of older ones, which their headers say.
+            #expect(complete.disk.contents.contains { $0.path.hasSuffix(".log") && $0.bytes[8] == 2 })
             for point in 1...complete.disk.operations {
                 var store = CrashingStore(seed: seed + script, transactions: 45)
                 guard try store.live(crashingAt: point) else { continue }

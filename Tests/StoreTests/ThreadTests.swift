@@ -77,6 +77,7 @@ struct ThreadTests {
             for writer in 0..<4 {
                 group.addTask {
                     var number = 0
+                    defer { ends.numbers.withLock { $0[writer] = number } }
                     // Tables and merges come when the machine has time for them.
                     while number < 300 || store.statistics.merges < 3 && number < 10_000 {
                         let key = key("w\(writer)-\(number % 50)", writer == 0 ? secrets : configMaps)
@@ -84,7 +85,6 @@ struct ThreadTests {
                         try await store.waitDurable(try store.commit(Transaction(operations: [put])))
                         number += 1
                     }
-                    ends.numbers.withLock { $0[writer] = number }
                 }
             }
             group.addTask {

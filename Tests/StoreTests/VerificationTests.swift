@@ -104,11 +104,11 @@ struct VerificationTests {
         try filled(disk).close()
         let path = try #require(disk.contents.last { $0.path.hasSuffix(".log") }?.path)
         let first = try #require(UInt64(path.dropFirst("data/log/".count).prefix(16), radix: 16))
-        let header = Segment(firstRevision: first, previous: .origin).header(version: 2)
+        let header = Segment(firstRevision: first, previous: .origin).header(version: 3)
         disk.alter(path) { $0.replaceSubrange(0..<512, with: header) }
         let before = disk.contents.filter { $0.path != "data/lock" }.map(\.bytes)
         let error = #expect(throws: StoreError.self) { try open(disk) }
-        guard case .newer(let file, 2, 1) = error else {
+        guard case .newer(let file, 3, 2) = error else {
             Issue.record("\(String(describing: error))")
             return
         }

@@ -34,8 +34,14 @@ static size_t value_bytes;
 static char *text;              /* where values are cut from */
 enum { TEXT = 1 << 20 };
 static uint64_t seed = 88172645463325252ull;
-static float *samples;
-static size_t sample_count, sample_room;
+
+typedef struct {
+    float *values;
+    size_t count, room;
+} Samples;
+
+static Samples answers;         /* from request to answer; of watches: from the writer's answer to each receipt */
+static Samples receipts;        /* of watches: from the writer's request to each receipt */
 
 static double now(void) {
     struct timespec t;
@@ -53,13 +59,13 @@ static void fail(const char *what) {
     exit(1);
 }
 
-static void sample(double seconds) {
-    if (sample_count == sample_room) {
-        sample_room = sample_room ? sample_room * 2 : 1 << 16;
-        samples = realloc(samples, sample_room * sizeof *samples);
-        if (!samples) fail("memory");
+static void sample(Samples *s, double seconds) {
+    if (s->count == s->room) {
+        s->room = s->room ? s->room * 2 : 1 << 16;
+        s->values = realloc(s->values, s->room * sizeof *s->values);
+        if (!s->values) fail("memory");
     }
-    samples[sample_count++] = (float)(seconds * 1e6);
+    s->values[s->count++] = (float)(seconds * 1e6);
 }
 
 static void send_all(Connection *c, const uint8_t *bytes, size_t count) {
@@ -294,8 +300,9 @@ static int compare(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static double percentile(double share) {
-    return sample_count ? samples[(size_t)((sample_count - 1) * share)] : 0;
+static double percentile(Samples *s, double share) {
+    qsort(s->values, s->count, sizeof *s->values, compare);
+    return s->count ? s->values[(size_t)((s->count - 1) * share)] : 0;
 }
 
 static Connection *all;
@@ -322,7 +329,7 @@ static uint64_t run_puts(double seconds, uint64_t documents) {
         for (int i = 0; i < ready; i++) {
             Connection *c = &all[events[i].data.u32];
             if (!receive(c)) continue;
-            sample(now() - c->began);
+            sample(&answers, now() - c->began);
             puts++;
             if (seconds ? now() < end : next < documents) send_put(c, seconds ? random64() % documents : next++);
             else busy--;
@@ -360,7 +367,10 @@ static uint64_t run_watches(double seconds, uint64_t documents) {
                 else acknowledged = now();
             }
         }
-        for (int i = 1; i < connections; i++) sample(received[i] > acknowledged ? received[i] - acknowledged : 0);
+        for (int i = 1; i < connections; i++) {
+            sample(&answers, received[i] > acknowledged ? received[i] - acknowledged : 0);
+            sample(&receipts, received[i] - all[0].began);
+        }
     }
     return puts;
 }
@@ -390,8 +400,8 @@ int main(int count, char **words) {
     double cpu = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
     int failed = 0;
     for (int i = 0; i < connections; i++) failed += all[i].failed;
-    qsort(samples, sample_count, sizeof *samples, compare);
-    printf("{\"puts\": %llu, \"seconds\": %.3f, \"p50_us\": %.0f, \"p99_us\": %.0f, \"samples\": %zu, \"failed\": %d, \"generator_cpu\": %.3f}\n",
-        (unsigned long long)puts, took, percentile(.5), percentile(.99), sample_count, failed, cpu);
+    printf("{\"puts\": %llu, \"seconds\": %.3f, \"p50_us\": %.0f, \"p99_us\": %.0f, \"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, \"samples\": %zu, \"failed\": %d, \"generator_cpu\": %.3f}\n",
+        (unsigned long long)puts, took, percentile(&answers, .5), percentile(&answers, .99), percentile(&receipts, .5),
+        percentile(&receipts, .99), answers.count, failed, cpu);
     return failed != 0;
 }
