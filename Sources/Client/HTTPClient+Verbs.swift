@@ -42,18 +42,6 @@ extension HTTPClient: Client {
         return DocumentList(resourceVersion: revision, items: items)
     }
 
-    package func watch(
-        _ resources: [GroupResource], options: WatchOptions
-    ) async throws(APIError) -> any WatchStream {
-        var sources: [HTTPWatch.Source] = []
-        for resource in resources {
-            let collection = path(try await information(of: resource), namespace: options.namespace)
-            let list = try await list(resource, namespace: options.namespace, options: ListOptions())
-            sources.append(HTTPWatch.Source(resource: resource, path: collection, list: list))
-        }
-        return HTTPWatch(client: self, sources: sources)
-    }
-
     package func create(_ document: Document, options: WriteOptions) async throws(APIError) -> Document {
         let information = try await resource(for: document.groupVersionKind)
         let collection = path(information, namespace: document.namespace)

@@ -6,39 +6,6 @@ internal import NIOSSL
 internal import Seams
 internal import Synchronization
 
-/// Where a Kubernetes API is, and who we are to it: what a kubeconfig's context says.
-package struct Endpoint: Sendable {
-    package var host: String
-    package var port: Int
-    /// Path in front of every request, such as a proxy's; empty as a rule.
-    package var basePath = ""
-    /// PEM. Empty: the system's authorities.
-    package var certificateAuthority: [UInt8] = []
-    package var bearerToken: String?
-    /// A file with the token, which is read again once a minute: tokens of service accounts are replaced while they are used.
-    package var bearerTokenFile: String?
-    /// PEM certificate chain and key, where the client authenticates by certificate.
-    package var clientCertificate: [UInt8]?
-    package var clientKey: [UInt8]?
-    /// The namespace of the context.
-    package var namespace = "default"
-    /// Without TLS.
-    package var isPlain = false
-    /// Whom the server takes us for, in `User-Agent` and hence in managedFields of plain writes.
-    package var userAgent = "espalier"
-
-    package init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    /// Host and port as the `Host` header says them.
-    package var authority: String {
-        let name = host.contains(":") ? "[\(host)]" : host
-        return port == (isPlain ? 80 : 443) ? name : "\(name):\(port)"
-    }
-}
-
 /// Speaks HTTP/1.1 over TLS to any Kubernetes API. Keeps connections for reuse; every answer has a bound in size and
 /// time.
 package final class HTTPClient: Sendable {
@@ -50,12 +17,22 @@ package final class HTTPClient: Sendable {
     let discovered = Mutex<[GroupVersionKind: ResourceInformation]>([:])
     let versions = Mutex<[GroupResource: ResourceInformation]>([:])
     private let tokenFile: TokenFile?
+    /// Whether the server was found not to begin a watch with what is there and to mark the end of that.
+    let listsFirst = Mutex(false)
+    /// How long a server that begins a watch may say nothing before it is taken for one that does not mark the end.
+    let patience: Duration
+    private let onWarning: (@Sendable (String) -> Void)?
+    private let warned = Mutex<Set<String>>([])
 
-    /// `readFile` reads the endpoint's token file, where it names one.
+    /// `readFile` reads the endpoint's token file, where it names one. `onWarning` is told each warning of the server once.
     package init(
-        endpoint: Endpoint, readFile: @escaping @Sendable (String) throws -> [UInt8] = { _ in [] }
+        endpoint: Endpoint, patience: Duration = ClientLimits.watchPatience,
+        onWarning: (@Sendable (String) -> Void)? = nil,
+        readFile: @escaping @Sendable (String) throws -> [UInt8] = { _ in [] }
     ) throws(APIError) {
         self.endpoint = endpoint
+        self.patience = patience
+        self.onWarning = onWarning
         tokenFile = endpoint.bearerTokenFile.map { path in TokenFile(path, readFile) }
         group = MultiThreadedEventLoopGroup.singleton
         do {
@@ -95,6 +72,10 @@ package final class HTTPClient: Sendable {
             answer = try await exchange(request, streams: false)
         }
         guard case .whole(let bytes) = answer.body else { throw APIError.unreachable("expected a whole answer") }
+        if let onWarning {
+            for text in answer.headers["Warning"].compactMap(WarningHeader.text)
+            where warned.withLock({ $0.insert(text).inserted }) { onWarning(text) }
+        }
         return (answer.status, answer.headers.first(name: "Content-Type") ?? "", bytes)
     }
 
@@ -143,19 +124,25 @@ package final class HTTPClient: Sendable {
         return request
     }
 
-    /// A connection that was kept may have been closed meanwhile: a read is then tried once more on a fresh one.
+    /// A connection that was kept may have been closed meanwhile, and a new one as well where the process had to wait: a
+    /// read is then tried again on a fresh one, and a write as long as nothing of it was sent.
     private func exchange(_ request: HTTPRequest, streams: Bool) async throws(APIError) -> HTTPAnswer {
-        if let kept = takeIdle() {
-            do throws(APIError) {
-                return try await send(request, streams: streams, on: kept)
+        var kept = takeIdle()
+        for attempt in 1... {
+            let channel = if let kept { kept } else { try await connect() }
+            do throws(ExchangeFailure) {
+                return try await send(request, streams: streams, on: channel)
             } catch {
-                if !request.isRepeatable || error.reason != .serviceUnavailable { throw error }
+                let mayRepeat = !error.wasSent || request.isRepeatable && kept != nil
+                let isTransport = error.error.reason == .serviceUnavailable
+                if !mayRepeat || !isTransport || attempt > ClientLimits.freshConnections { throw error.error }
             }
+            kept = nil
         }
-        return try await send(request, streams: streams, on: try await connect())
+        throw APIError.unreachable("no connection lasted")
     }
 
-    private func send(_ request: HTTPRequest, streams: Bool, on channel: any Channel) async throws(APIError)
+    private func send(_ request: HTTPRequest, streams: Bool, on channel: any Channel) async throws(ExchangeFailure)
         -> HTTPAnswer
     {
         let promise = channel.eventLoop.makePromise(of: HTTPAnswer.self)
@@ -165,15 +152,17 @@ package final class HTTPClient: Sendable {
                 let handler = try channel.pipeline.syncOperations.handler(type: ExchangeHandler.self)
                 handler.start(request, host: host, streams: streams, promise: promise, channel: channel)
             } catch {
-                promise.fail(APIError.unreachable("the connection has ended"))
+                promise.fail(ExchangeFailure.unsent)
             }
         }
         do {
             return try await promise.futureResult.get()
+        } catch let failure as ExchangeFailure {
+            throw failure
         } catch let error as APIError {
-            throw error
+            throw ExchangeFailure(error: error)
         } catch {
-            throw APIError.unreachable(APIError.words(for: error))
+            throw ExchangeFailure(error: .unreachable(APIError.words(for: error)))
         }
     }
 

@@ -27,6 +27,15 @@ struct HTTPAnswer: Sendable {
     var body: Body
 }
 
+/// Why there is no answer, and whether the server may have seen the request.
+struct ExchangeFailure: Error {
+    var error: APIError
+    var wasSent = true
+
+    /// The connection was over before anything of the request was on it.
+    static let unsent = ExchangeFailure(error: .unreachable("the connection has ended"), wasSent: false)
+}
+
 /// The far end of one connection's pipeline: at most one exchange at a time, all on the connection's event loop.
 final class ExchangeHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
@@ -54,7 +63,7 @@ final class ExchangeHandler: ChannelInboundHandler {
     ) {
         precondition(exchange == nil, "a connection carries one exchange at a time")
         // It may have ended since it was made or kept; then nothing more is heard of it.
-        guard channel.isActive else { return promise.fail(APIError.unreachable("the server closed the connection")) }
+        guard channel.isActive else { return promise.fail(ExchangeFailure.unsent) }
         sawBytes = false
         exchange = Exchange(streams: streams, promise: promise)
         restartTimeout(on: channel.eventLoop, channel)

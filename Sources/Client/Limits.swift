@@ -10,6 +10,8 @@ package enum ClientLimits {
     static let streamedBytes = 1024 * 1024
     /// Connections kept open for reuse.
     static let idleConnections = 8
+    /// Connections that are made for one request, where they end before it is on them.
+    static let freshConnections = 3
     /// Documents a page of a list asks for.
     static let pageSize = 500
     /// How often a request is sent again to a server that answers 429 and says when, and the longest such wait.
@@ -22,4 +24,9 @@ package enum ClientLimits {
     static let watchSeconds = 300
     /// How long to wait after a watch that ended without a word.
     static let watchPause = Duration.seconds(1)
+    /// How long a watch that begins with what is there may say nothing, and take in all, before a list is asked for instead.
+    package static let watchPatience = Duration.seconds(10)
+    static let watchBeginning = Duration.seconds(60)
+    /// How often a watch is begun whose connection breaks before it has shown what is there.
+    static let watchBeginnings = 3
 }

@@ -50,6 +50,13 @@ import Testing
         }
     }
 
+    @Test(
+        arguments: [
+            (#"299 - "unknown field \"spec.x\"""#, #"unknown field "spec.x""#), (#"299 kube "a\\b" "date""#, #"a\b"#),
+            (#"299 - "open"#, nil), (#"199 - "other""#, nil), ("", nil),
+        ] as [(String, String?)])
+    func warnings(_ header: String, _ text: String?) { #expect(WarningHeader.text(header) == text) }
+
     @Test func discoveryOfServersBeforeAggregation() async throws {
         try await ScriptedServer.run { line, _, _ in
             switch line {

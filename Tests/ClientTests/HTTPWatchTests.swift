@@ -4,6 +4,7 @@ import Testing
 
 @testable import Client
 
+/// A watch after a list, of a server that cannot begin one with what is there.
 @Suite(.timeLimit(.minutes(1))) struct HTTPWatchTests {
     private static let maps = GroupResource(group: "", resource: "configmaps")
 
@@ -32,7 +33,7 @@ import Testing
         let first = [String(whole.prefix(30)), String(whole.dropFirst(30))]
         let second = [Self.event("DELETED", "old", 10)]
         try await ScriptedServer.run { line, _, _ in
-            if let answer = ScriptedServer.discovery(line) { return answer }
+            if let answer = ScriptedServer.discovery(line) ?? ScriptedServer.older(line) { return answer }
             if line.contains("resourceVersion=9") { return .open(second) }
             if line.contains("resourceVersion=5") { return .pieces(first) }
             return .whole(200, Self.list)
@@ -48,7 +49,7 @@ import Testing
     @Test func eventsThatCameBeforeTheEndAreNotLost() async throws {
         let gone = #"{"type":"ERROR","object":\#(APIError.expired("too old").status.text())}"# + "\n"
         try await ScriptedServer.run { line, _, _ in
-            if let answer = ScriptedServer.discovery(line) { return answer }
+            if let answer = ScriptedServer.discovery(line) ?? ScriptedServer.older(line) { return answer }
             return line.contains("watch=true")
                 ? .pieces([Self.event("ADDED", "new", 6) + gone]) : .whole(200, Self.list)
         } _: { server in
@@ -63,7 +64,7 @@ import Testing
     @Test func manyShortStreamsAreResumed() async throws {
         let count = Mutex(5)
         try await ScriptedServer.run { line, _, _ in
-            if let answer = ScriptedServer.discovery(line) { return answer }
+            if let answer = ScriptedServer.discovery(line) ?? ScriptedServer.older(line) { return answer }
             guard line.contains("watch=true") else { return .whole(200, Self.list) }
             let revision = count.withLock { count in
                 count += 1
@@ -81,7 +82,7 @@ import Testing
         let gone =
             #"{"type":"ERROR","object":\#(APIError.expired("too old resource version: 5 (100)").status.text())}"# + "\n"
         try await ScriptedServer.run { line, _, _ in
-            if let answer = ScriptedServer.discovery(line) { return answer }
+            if let answer = ScriptedServer.discovery(line) ?? ScriptedServer.older(line) { return answer }
             return line.contains("watch=true") ? .pieces([gone]) : .whole(200, Self.list)
         } _: { server in
             let stream = try await server.client().watch([Self.maps], options: WatchOptions(visibility: .durable))

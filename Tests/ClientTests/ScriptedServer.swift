@@ -1,6 +1,5 @@
 import Client
 import Documents
-import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -74,15 +73,7 @@ final class ScriptedServer: Sendable {
         _ respond: @escaping @Sendable (String, HTTPHeaders, String) -> Answer,
         _ body: (ScriptedServer) async throws -> Void
     ) async throws {
-        var template = Array("/tmp/espalier-client-test-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw APIError.badRequest("mkdtemp failed") }
-        let directory = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
-        defer {
-            for name in ["ca.crt", "ca.key", "server.crt", "server.key"] { unlink("\(directory)/\(name)") }
-            rmdir(directory)
-        }
-        let material = try CertificateAuthority.material(
-            directory: directory, hosts: ["127.0.0.1"], now: SystemClock().now())
+        let material = try CertificateAuthority.ephemeral(hosts: ["127.0.0.1"], now: SystemClock().now())
         let script = Script(respond)
         let listener = try await HTTPListener.start(
             host: "127.0.0.1", port: 0, certificate: material.certificate, key: material.key,
@@ -98,12 +89,26 @@ final class ScriptedServer: Sendable {
     }
 
     /// `token` is what a token file holds, where there is one.
-    func client(authority: [UInt8]? = nil, token: String? = nil) throws -> HTTPClient {
+    func client(
+        authority: [UInt8]? = nil, token: String? = nil, patience: Duration = .seconds(30)
+    ) throws -> HTTPClient {
         var endpoint = Endpoint(host: "127.0.0.1", port: port)
         endpoint.certificateAuthority = authority ?? material.authority
         endpoint.bearerToken = token == nil ? "secret" : nil
         endpoint.bearerTokenFile = token.map { _ in "/token" }
-        return try HTTPClient(endpoint: endpoint) { _ in Array((token ?? "").utf8) }
+        return try HTTPClient(
+            endpoint: endpoint, patience: patience, readFile: { _ in Array((token ?? "").utf8) })
+    }
+
+    /// What a server without WatchList says to who asks for one.
+    static func older(_ line: String) -> Answer? {
+        if !line.contains("sendInitialEvents") { return nil }
+        let refusal = APIError(
+            code: 422, reason: .invalid,
+            message:
+                "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        )
+        return .whole(422, refusal.status.text())
     }
 
     /// Discovery with one kind of the core group and one of our own.

@@ -31,7 +31,7 @@ package struct CertificateAuthority {
     package static func material(directory: String, hosts: [String], now: Instant) throws -> Material {
         try PrivateFile.makeDirectory(directory)
         let date = Date(timeIntervalSince1970: Double(now.seconds))
-        let authority = try loadAuthority(directory) ?? makeAuthority(directory, date)
+        let authority = try loadAuthority(directory) ?? kept(try makeAuthority(date), directory)
         let names = try subjectAlternativeNames(hosts)
         if let certificate = try PrivateFile.read("\(directory)/server.crt"),
             let key = try PrivateFile.read("\(directory)/server.key"),
@@ -41,14 +41,25 @@ package struct CertificateAuthority {
         {
             return Material(authority: try pem(authority.certificate), certificate: certificate, key: key)
         }
-        let key = P256.Signing.PrivateKey()
-        let certificate = try issue(key, names, by: authority, date)
-        let material = Material(
-            authority: try pem(authority.certificate), certificate: try pem(certificate),
-            key: Array(key.pemRepresentation.utf8))
+        let material = try serverMaterial(names, by: authority, date)
         try PrivateFile.write(material.key, to: "\(directory)/server.key")
         try PrivateFile.write(material.certificate, to: "\(directory)/server.crt")
         return material
+    }
+
+    /// Material of an authority that nobody keeps, for servers that live as long as a test.
+    package static func ephemeral(hosts: [String], now: Instant) throws -> Material {
+        let date = Date(timeIntervalSince1970: Double(now.seconds))
+        return try serverMaterial(try subjectAlternativeNames(hosts), by: try makeAuthority(date), date)
+    }
+
+    private static func serverMaterial(
+        _ names: SubjectAlternativeNames, by authority: Authority, _ now: Date
+    ) throws -> Material {
+        let key = P256.Signing.PrivateKey()
+        return Material(
+            authority: try pem(authority.certificate), certificate: try pem(try issue(key, names, by: authority, now)),
+            key: Array(key.pemRepresentation.utf8))
     }
 
     private struct Authority {
@@ -75,7 +86,14 @@ package struct CertificateAuthority {
         }
     }
 
-    private static func makeAuthority(_ directory: String, _ now: Date) throws -> Authority {
+    /// Writes an authority that was just made, the key first.
+    private static func kept(_ authority: Authority, _ directory: String) throws -> Authority {
+        try PrivateFile.write(Array(authority.key.pemRepresentation.utf8), to: "\(directory)/ca.key")
+        try PrivateFile.write(try pem(authority.certificate), to: "\(directory)/ca.crt")
+        return authority
+    }
+
+    private static func makeAuthority(_ now: Date) throws -> Authority {
         let key = P256.Signing.PrivateKey()
         let name = try DistinguishedName {
             CommonName("Espalier \(SHA256.hash(data: key.publicKey.rawRepresentation).prefix(4).hexadecimal)")
@@ -89,8 +107,6 @@ package struct CertificateAuthority {
                 Critical(KeyUsage(digitalSignature: true, keyCertSign: true, cRLSign: true))
             },
             issuerPrivateKey: Certificate.PrivateKey(key))
-        try PrivateFile.write(Array(key.pemRepresentation.utf8), to: "\(directory)/ca.key")
-        try PrivateFile.write(try pem(certificate), to: "\(directory)/ca.crt")
         return Authority(certificate: certificate, key: key)
     }
 
