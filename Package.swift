@@ -60,7 +60,7 @@ let package = Package(
         module("Reconcilers", ["Seams", "Documents", "Client", "ControlLoop", crypto, logging]),
         module("Node", ["Seams", "Documents", "Client", "CShim", logging] + nio),
         module("Gateway", ["Seams", "Documents", "Client", logging] + nio),
-        module("Simulation", ["Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers", logging]),
+        module("Simulation", ["Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop", "Reconcilers", logging] + nio),
         .executableTarget(
             name: "espalier",
             dependencies: [

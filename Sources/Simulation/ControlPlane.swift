@@ -7,8 +7,12 @@ internal import Reconcilers
 internal import Seams
 package import Store
 
+/// How loops, agents and people reach the API: in its process, as with `serve`, or by HTTP, as with `operate`.
+package enum Mode: String, CaseIterable, Sendable { case embedded, remote }
+
 /// The whole control plane in one thread under a seed: the real store on a simulated disk, the real API, the real loops, a
-/// node and a gateway that do as the test says, and virtual time. The same seed runs the same way.
+/// node and a gateway that do as the test says, and virtual time. The same seed runs the same way; once everybody has been
+/// put on the other side of a socket, it ends the same way.
 package final class ControlPlane {
     package let seed: UInt64
     package let clock = SimulatedClock()
@@ -28,6 +32,9 @@ package final class ControlPlane {
     private let decidesTwice: Bool
     private var cursor: Cursor
     private var stepsToPowerCut: Int?
+    private var server: LoopbackServer?
+    /// The newest revision of each resource.
+    private var newest: [GroupResource: UInt64] = [:]
     private static let directory = "/data"
 
     /// `decidesTwice` has every decision taken twice and compared, which costs more than everything else a loop does.
@@ -66,13 +73,23 @@ package final class ControlPlane {
             logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     }
 
+    deinit { server?.stop() }
+
     /// A client as a person has one.
-    package var client: InProcessClient { InProcessClient(pipeline: pipeline) }
+    package var client: any Client { server?.client ?? InProcessClient(pipeline: pipeline) }
+
+    /// Serves the API on a socket of this machine, and has everybody reach it there from now on.
+    package func serve() async throws {
+        server = try await LoopbackServer.start(pipeline)
+        restartLoops()
+        node = FakeNode(client: client)
+        gateway = FakeGateway(client: client)
+    }
 
     /// Kills the loops and starts them again; the API, the node and the gateway live on. `crash` is where they die next.
     package func restartLoops(crash: CrashPoint? = nil) {
         engine.disconnect()
-        loopClient = CrashingClient(InProcessClient(pipeline: pipeline), crash: crash)
+        loopClient = CrashingClient(client, crash: crash)
         engine = Self.engine(loopClient, decidesTwice)
     }
 
@@ -88,6 +105,7 @@ package final class ControlPlane {
 
     /// Cuts the power: what was not on disk is gone or not, as the seed decides, and everything starts again.
     package func cutPower() throws {
+        precondition(server == nil, "the power of a plane with a socket is not cut")
         engine.disconnect()
         let fate = (node.fate, node.startTime, gateway.confirms, gateway.delay)
         disk = disk.restarted()
@@ -117,6 +135,18 @@ package final class ControlPlane {
                 return true
             }
         }
+        return await waitForWatches()
+    }
+
+    /// What was written takes a moment to come through sockets. True when there was something to wait for.
+    private func waitForWatches() async -> Bool {
+        if server == nil { return false }
+        record()
+        for case let stream as HTTPWatch in [engine.currentStream, node.stream, gateway.stream]
+        where stream.isBehind(newest) {
+            await stream.wait()
+            return true
+        }
         return false
     }
 
@@ -141,6 +171,7 @@ package final class ControlPlane {
     private func record() {
         guard let changes = try? cursor.poll() else { return }  // compacted: the trace goes on from there
         for change in changes {
+            newest[change.key.objectKey.resource] = change.revision.rawValue
             trace = (trace ^ StableHash.of(change.key.bytes)) &* 0x100_0000_01b3
             // A simulated disk whose values cannot be read has no trace to compare.
             let value = (try? change.value)?.array ?? []

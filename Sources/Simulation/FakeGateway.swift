@@ -6,7 +6,7 @@ package import Seams
 /// step, by one owner.
 package struct FakeGateway {
     private let client: any Client
-    private var stream: (any WatchStream)?
+    package private(set) var stream: (any WatchStream)?
     private var routes: [ObjectKey: Document] = [:]
     private var due: [ObjectKey: (generation: Int64, at: Instant)] = [:]
     /// Whether it confirms at all; a test that wants to look at the time before turns it off.

@@ -9,7 +9,7 @@ package struct FakeNode {
     package enum Fate: Sendable { case ready, neverReady, fails }
 
     private let client: any Client
-    private var stream: (any WatchStream)?
+    package private(set) var stream: (any WatchStream)?
     private var pods: [ObjectKey: Document] = [:]
     /// When the node last did something about a pod, and so when it may go on.
     private var due: [ObjectKey: Instant] = [:]

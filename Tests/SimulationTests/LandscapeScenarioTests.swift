@@ -7,8 +7,8 @@ import Testing
 
 /// What people do with a landscape, through the real API, in virtual time.
 struct LandscapeScenarioTests {
-    @Test func firstDeploymentGoesLiveWithoutTheLadder() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func firstDeploymentGoesLiveWithoutTheLadder(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
@@ -21,8 +21,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.pod).count == 2)
     }
 
-    @Test func dependentStartsAfterWhatItDependsOn() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func dependentStartsAfterWhatItDependsOn(_ mode: Mode) async throws {
+        let world = try await World(mode)
         world.plane.node.startTime = .seconds(5)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(3))
@@ -31,8 +31,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.pod).map { $0.labels[Label.component] ?? "" }.sorted() == ["api", "web"])
     }
 
-    @Test func canaryClimbsAndIsPromoted() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func canaryClimbsAndIsPromoted(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         let api = try await world.list(Kinds.pod).first { $0.labels[Label.component] == "api" }
@@ -58,8 +58,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.pod).count == 2)
     }
 
-    @Test func abortGoesBackAtOnceAndRetryTriesAgain() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func abortGoesBackAtOnceAndRetryTriesAgain(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(version: "2")
@@ -77,8 +77,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.weights() == [90, 10])
     }
 
-    @Test func undoAfterPromotionIsImmediate() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func undoAfterPromotionIsImmediate(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(version: "2")
@@ -101,8 +101,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.controllerRevision).count == 2)
     }
 
-    @Test func abortAfterPromotionGoesBackToTheWarmRevision() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func abortAfterPromotionGoesBackToTheWarmRevision(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(version: "2")
@@ -115,8 +115,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.weights() == [100])
     }
 
-    @Test func versionThatNeverGetsReadyIsRolledBack() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func versionThatNeverGetsReadyIsRolledBack(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(version: "2", command: "never-ready")
@@ -136,8 +136,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.weights() == [90, 10])
     }
 
-    @Test func configurationIsPartOfTheRevision() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func configurationIsPartOfTheRevision(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.configMap("2")
@@ -150,8 +150,8 @@ struct LandscapeScenarioTests {
         #expect(mounted == Set(copies.map(\.name)))
     }
 
-    @Test func missingConfigurationIsSaidAndThenFound() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func missingConfigurationIsSaidAndThenFound(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.plane.client.delete(
             ObjectKey(Kinds.configMap.resource, namespace: World.namespace, name: "shop-code"), options: DeleteOptions()
         )
@@ -164,8 +164,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
     }
 
-    @Test func scaleChangesNoRevision() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func scaleChangesNoRevision(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(replicas: 3)
@@ -178,8 +178,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
     }
 
-    @Test func newerChangeSupersedesTheOneOnItsWay() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func newerChangeSupersedesTheOneOnItsWay(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.applyShop(version: "2")
@@ -198,8 +198,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.pod).count == 2)
     }
 
-    @Test func recreateStopsTheOldBeforeItStartsTheNew() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func recreateStopsTheOldBeforeItStartsTheNew(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop(rollout: ["strategy": "Recreate"])
         try await world.plane.run(for: .seconds(10))
         world.plane.node.startTime = .seconds(3)
@@ -213,8 +213,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
     }
 
-    @Test func deletionLeavesNothing() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func deletionLeavesNothing(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop()
         try await world.plane.run(for: .seconds(10))
         try await world.plane.client.delete(
@@ -232,8 +232,8 @@ struct LandscapeScenarioTests {
         #expect(try await world.list(Kinds.event).isEmpty)
     }
 
-    @Test func kindsWithoutALoopSaySo() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func kindsWithoutALoopSaySo(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.apply([
             "apiVersion": "espalier.dev/v1alpha1", "kind": "ManagedService",
             "metadata": ["name": "db", "namespace": .string(World.namespace)],

@@ -15,7 +15,7 @@ import Testing
         let election: LeaderElection
         var seen = LeaseSighting()
 
-        init(_ name: String, _ client: InProcessClient) {
+        init(_ name: String, _ client: any Client) {
             election = LeaderElection(
                 client: client, clock: clock, random: SeededRandom(seed: 1),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
@@ -36,9 +36,11 @@ import Testing
         ).spec
     }
 
-    @Test("a lease that changes is respected, one that stands still for its duration is taken over")
-    func takeover() async throws {
-        let plane = try ControlPlane(seed: 1, bundled: try World.bundled.get())
+    @Test(
+        "a lease that changes is respected, one that stands still for its duration is taken over",
+        arguments: Mode.tested)
+    func takeover(_ mode: Mode) async throws {
+        let plane = try await World(mode).plane
         var first = Candidate("first", plane.client)
         var second = Candidate("second", plane.client)
         #expect(try await first.leads())
@@ -55,9 +57,9 @@ import Testing
         #expect(spec["leaseDurationSeconds"] == 15)
     }
 
-    @Test("a clock that is wrong changes nothing: only durations are measured")
-    func wrongClock() async throws {
-        let plane = try ControlPlane(seed: 1, bundled: try World.bundled.get())
+    @Test("a clock that is wrong changes nothing: only durations are measured", arguments: Mode.tested)
+    func wrongClock(_ mode: Mode) async throws {
+        let plane = try await World(mode).plane
         var first = Candidate("first", plane.client)
         var second = Candidate("second", plane.client)
         #expect(try await first.leads())
@@ -66,9 +68,11 @@ import Testing
         #expect(try await second.leads(after: .seconds(14)) == false)
     }
 
-    @Test("a lease that is given back is there for others at once, and another's is not given back")
-    func release() async throws {
-        let plane = try ControlPlane(seed: 1, bundled: try World.bundled.get())
+    @Test(
+        "a lease that is given back is there for others at once, and another's is not given back",
+        arguments: Mode.tested)
+    func release(_ mode: Mode) async throws {
+        let plane = try await World(mode).plane
         var first = Candidate("first", plane.client)
         var second = Candidate("second", plane.client)
         #expect(try await first.leads())

@@ -12,16 +12,16 @@ struct RolloutScenarioTests {
         ["strategy": "Canary", "steps": steps, "analysis": [["name": "errors", "errorRate": ["maxPercent": "1"]]]]
     }
 
-    private func paused(_ steps: JSON = [["setWeight": 20], ["pause": [:]]]) async throws -> World {
-        let world = try await World()
+    private func paused(_ mode: Mode, _ steps: JSON = [["setWeight": 20], ["pause": [:]]]) async throws -> World {
+        let world = try await World(mode)
         try await world.firstDeployment()
         try await world.applyShop(version: "2", rollout: canary(steps))
         try await world.pass(30)
         return world
     }
 
-    @Test func trafficLeavesARevisionOfWhichNothingIsUp() async throws {
-        let world = try await paused()
+    @Test(arguments: Mode.tested) func trafficLeavesARevisionOfWhichNothingIsUp(_ mode: Mode) async throws {
+        let world = try await paused(mode)
         #expect(try await world.weights() == [80, 20])
         world.plane.node.fate = {
             $0.spec.elements("containers").first?.named("VERSION", in: "env")?.text("value") == "2"
@@ -41,8 +41,9 @@ struct RolloutScenarioTests {
     }
 
     /// A promoted revision has all the traffic; half of the one before cannot carry that. It may not have to for ever.
-    @Test(arguments: [10, 700]) func anAbortAfterThePromotionWaitsForAllOfTheOldRevision(_ seconds: Int) async throws {
-        let world = try await World()
+    @Test(arguments: [10, 700], Mode.tested)
+    func anAbortAfterThePromotionWaitsForAllOfTheOldRevision(_ seconds: Int, _ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop(replicas: 3)
         try await world.pass(10)
         try await world.applyShop(version: "2", replicas: 3, rollout: ["keepPrevious": "5s"])
@@ -70,8 +71,8 @@ struct RolloutScenarioTests {
         { isOld($0) && $0.name != name ? .neverReady : .ready }
     }
 
-    @Test func weightWaitsForTheGateway() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func weightWaitsForTheGateway(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.firstDeployment()
         world.plane.gateway.confirms = false
         try await world.applyShop(version: "2")
@@ -84,10 +85,9 @@ struct RolloutScenarioTests {
         #expect(try await world.get(Kinds.rollout, "shop-2").status.integer("step") == 1)
     }
 
-    @Test func analysisWithoutMeasurementWaitsForADecision() async throws {
-        let world = try await paused([
-            ["setWeight": 20], ["analysis": ["duration": "1m"]], ["setWeight": 60], ["pause": [:]],
-        ])
+    @Test(arguments: Mode.tested) func analysisWithoutMeasurementWaitsForADecision(_ mode: Mode) async throws {
+        let world = try await paused(
+            mode, [["setWeight": 20], ["analysis": ["duration": "1m"]], ["setWeight": 60], ["pause": [:]]])
         try await world.pass(600)
         let rollout = try await world.get(Kinds.rollout, "shop-2")
         #expect(rollout.condition("Stalled")?.text("reason") == "NoAnalysis")
@@ -100,10 +100,9 @@ struct RolloutScenarioTests {
         #expect(try await world.weights() == [40, 60])
     }
 
-    @Test func pauseHoldsAndItsTimeDoesNotCount() async throws {
-        let world = try await paused([
-            ["setWeight": 20], ["pause": ["duration": "2m"]], ["setWeight": 60], ["pause": [:]],
-        ])
+    @Test(arguments: Mode.tested) func pauseHoldsAndItsTimeDoesNotCount(_ mode: Mode) async throws {
+        let world = try await paused(
+            mode, [["setWeight": 20], ["pause": ["duration": "2m"]], ["setWeight": 60], ["pause": [:]]])
         try await world.decide("shop-2", "Pause")
         try await world.pass(3600)
         #expect(try await world.weights() == [80, 20])
@@ -114,8 +113,8 @@ struct RolloutScenarioTests {
         #expect(try await world.weights() == [40, 60])
     }
 
-    @Test func abortAfterTheOldRevisionWentBringsItBackFirst() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func abortAfterTheOldRevisionWentBringsItBackFirst(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.firstDeployment()
         try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "keepPrevious": "10s"])
         try await world.pass(60)
@@ -132,9 +131,9 @@ struct RolloutScenarioTests {
 }
 
 /// What a rollout says when it cannot do what is wanted, and when nothing may happen without approval.
-struct RolloutMessageTests {
-    @Test func blueGreenWaitsInItsPauseBeforeItFlips() async throws {
-        let world = try await World()
+struct RolloutMessageScenarioTests {
+    @Test(arguments: Mode.tested) func blueGreenWaitsInItsPauseBeforeItFlips(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.firstDeployment()
         world.plane.node.startTime = .seconds(20)
         try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "steps": [["pause": [:]]]])
@@ -151,8 +150,8 @@ struct RolloutMessageTests {
         #expect(try await world.weights() == [100])
     }
 
-    @Test func aTimedPauseBeginsWhenThereIsSomethingToLookAt() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func aTimedPauseBeginsWhenThereIsSomethingToLookAt(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.firstDeployment()
         world.plane.node.startTime = .seconds(50)
         let rollout: JSON = ["strategy": "BlueGreen", "steps": [["pause": ["duration": "1m"]]]]
@@ -163,8 +162,8 @@ struct RolloutMessageTests {
         #expect(try await world.active() == "shop-2")
     }
 
-    @Test func aFirstRolloutHasNothingToGoBackTo() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func aFirstRolloutHasNothingToGoBackTo(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop(command: "never-ready")
         try await world.pass(10)
         try await world.decide("shop-1", "Promote")
@@ -180,8 +179,9 @@ struct RolloutMessageTests {
         #expect(try await world.condition(Kinds.landscape, "shop", "Stalled") == "True NothingToGoBackTo")
     }
 
-    @Test(arguments: [false, true]) func goingBackToARevisionThatIsGoneIsSaid(isOnItsWayBack: Bool) async throws {
-        let world = try await World()
+    @Test(arguments: [false, true], Mode.tested)
+    func goingBackToARevisionThatIsGoneIsSaid(isOnItsWayBack: Bool, _ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.firstDeployment()
         try await world.applyShop(version: "2", rollout: ["strategy": "BlueGreen", "keepPrevious": "10s"])
         try await world.pass(60)
@@ -203,8 +203,8 @@ struct RolloutMessageTests {
         #expect(try await world.weights().contains(100))
     }
 
-    @Test func whatWasNeverLiveIsNotActiveAndTheStatusSaysWhy() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func whatWasNeverLiveIsNotActiveAndTheStatusSaysWhy(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.applyShop(command: "never-ready")
         try await world.pass(700)
         let landscape = try await world.get(Kinds.landscape, "shop")
@@ -218,8 +218,8 @@ struct RolloutMessageTests {
         ] { #expect(message.contains(why), "\(message)") }
     }
 
-    @Test func aHostThatIsServedAlreadyIsNamed() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func aHostThatIsServedAlreadyIsNamed(_ mode: Mode) async throws {
+        let world = try await World(mode)
         world.plane.gateway.refuses = { _ in "host shop.localhost is already served by landscape blue" }
         try await world.applyShop()
         try await world.pass(10)
@@ -232,8 +232,8 @@ struct RolloutMessageTests {
         #expect(try await world.condition(Kinds.landscape, "shop", "Ready") == "True AsDeclared")
     }
 
-    @Test func aProtectionThatIsNotThereIsRefused() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func aProtectionThatIsNotThereIsRefused(_ mode: Mode) async throws {
+        let world = try await World(mode)
         var shop = World.shop(version: "1", command: "/usr/bin/python3", replicas: 1, rollout: nil)
         shop["spec"]?["network"] = ["egress": "Denied"]
         try await world.apply(shop)
@@ -246,8 +246,8 @@ struct RolloutMessageTests {
 
 /// What a Route does with weights people write, and with backends that are not there.
 struct RouteScenarioTests {
-    @Test func weightsArePutInForceAndConfirmed() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func weightsArePutInForceAndConfirmed(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await Scenario.all[10].play(world)
         #expect(try await world.weights("front") == [10, 90])
         let route = try await world.get(Kinds.route, "front")
@@ -259,8 +259,8 @@ struct RouteScenarioTests {
         #expect(route.isTrue("Ready"))
     }
 
-    @Test func missingBackendLeavesTheLastGoodStateInForce() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func missingBackendLeavesTheLastGoodStateInForce(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await Scenario.all[10].play(world)
         _ = try await world.plane.client.patch(
             ObjectKey(Kinds.route.resource, namespace: World.namespace, name: "front"),
@@ -296,8 +296,8 @@ struct DeploymentScenarioTests {
         ]
     }
 
-    @Test func changeRollsAndBadOneStops() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func changeRollsAndBadOneStops(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.apply(deployment("one"))
         try await world.pass(10)
         #expect(try await world.get(Kinds.deployment, "plain").status.integer("availableReplicas") == 4)
@@ -318,8 +318,8 @@ struct DeploymentScenarioTests {
         #expect(stored.condition("Progressing")?.text("reason") == "ProgressDeadlineExceeded")
     }
 
-    @Test func podsThatFailAreReplacedAfterARest() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func podsThatFailAreReplacedAfterARest(_ mode: Mode) async throws {
+        let world = try await World(mode)
         world.plane.node.fate = { _ in .fails }
         try await world.apply(deployment("one", replicas: 2))
         try await world.pass(60)
@@ -330,8 +330,8 @@ struct DeploymentScenarioTests {
         #expect(try await world.list(Kinds.pod).count == 2)
     }
 
-    @Test func deletedPodIsMadeAgain() async throws {
-        let world = try await World()
+    @Test(arguments: Mode.tested) func deletedPodIsMadeAgain(_ mode: Mode) async throws {
+        let world = try await World(mode)
         try await world.apply(deployment("one", replicas: 2))
         try await world.pass(10)
         let pod = try #require(try await world.list(Kinds.pod).first)

@@ -29,7 +29,7 @@ struct ImportTests {
             [
                 "Seams", "Documents", "Journal", "Store", "Admission", "Client", "APIServer", "ControlLoop",
                 "Reconcilers",
-            ], ["Logging"]
+            ], nio + ["Logging"]
         ),
         (
             "espalier",
