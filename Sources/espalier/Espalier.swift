@@ -17,7 +17,7 @@ struct Espalier: AsyncParsableCommand {
         version: "espalier \(VersionCommand.current)",
         subcommands: [
             ApplyCommand.self, GetCommand.self, DescribeCommand.self, DiffCommand.self, DeleteCommand.self,
-            LogsCommand.self,
+            LogsCommand.self, PatchCommand.self, WaitCommand.self,
             RolloutCommand.self, StatusCommand.self, StoreCommand.self, ServeCommand.self, OperateCommand.self,
             GatewayCommand.self,
             VersionCommand.self,

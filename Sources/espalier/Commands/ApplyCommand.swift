@@ -15,6 +15,10 @@ struct ApplyCommand: AsyncParsableCommand {
     @Flag(help: "Runs admission and says what would happen, and changes nothing.")
     var dryRun = false
 
+    @Flag(
+        help: "As kubectl has it, which then says serverside-applied of each; apply is always the server's work here.")
+    var serverSide = false
+
     @Flag(help: "Takes fields over that other managers have set.")
     var forceConflicts = false
 
@@ -54,6 +58,7 @@ struct ApplyCommand: AsyncParsableCommand {
         let after = try await Self.apply(document, session, options)
         let outcome =
             switch before {
+            case _ where serverSide: "serverside-applied"
             case nil: "created"
             case let before? where Self.isSame(before, after): "unchanged"
             default: "configured"
@@ -94,8 +99,7 @@ struct ApplyCommand: AsyncParsableCommand {
 
     /// `landscape.espalier.dev/shop`, as kubectl names documents.
     static func name(_ information: ResourceInformation, _ name: String) -> String {
-        let kind = information.kind.lowercased()
-        return information.resource.group.isEmpty ? "\(kind)/\(name)" : "\(kind).\(information.resource.group)/\(name)"
+        "\(information.kindName)/\(name)"
     }
 
     /// Namespaces and kinds first, since other documents need them; the rest as given.
@@ -104,5 +108,13 @@ struct ApplyCommand: AsyncParsableCommand {
             ["Namespace", "CustomResourceDefinition"].contains(manifest.document.kind)
         }
         return manifests.filter(isFirst) + manifests.filter { !isFirst($0) }
+    }
+}
+
+extension ResourceInformation {
+    /// `landscape.espalier.dev`, `pod`: as kubectl names kinds.
+    var kindName: String {
+        let kind = kind.lowercased()
+        return resource.group.isEmpty ? kind : "\(kind).\(resource.group)"
     }
 }

@@ -22,7 +22,8 @@ struct Connection: ParsableArguments {
         let file = try file()
         var endpoint = try Kubeconfig.endpoint(try Files.read(file), file: file, context: context, readFile: Files.read)
         endpoint.userAgent = "espalier"
-        let client = try HTTPClient(endpoint: endpoint, readFile: Files.read)
+        let client = try HTTPClient(
+            endpoint: endpoint, onWarning: { Terminal.complain("Warning: \($0)") }, readFile: Files.read)
         return Session(client: client, namespace: namespace ?? endpoint.namespace)
     }
 

@@ -43,7 +43,7 @@ struct DeleteCommand: AsyncParsableCommand {
         for (key, information) in targets {
             do throws(APIError) {
                 try await delete(key, session)
-                Terminal.print("\(ApplyCommand.name(information, key.name)) deleted")
+                Terminal.print("\(information.kindName) \"\(key.name)\" deleted")
             } catch {
                 if error.reason == .notFound && (ignoreNotFound || !files.isEmpty) { continue }
                 Terminal.complain("error: \(error.message)")
