@@ -38,6 +38,16 @@ import Testing
         #expect(!pattern.matches(String(repeating: "a", count: 5000) + "b"))
         let nested = try #require(Pattern("^(((a*)*)*)*$"))
         #expect(nested.matches(String(repeating: "a", count: 500)))
+        // Nothing, a thousand times a thousand times a thousand times. Found by fuzzing, as is the next.
+        #expect(try #require(Pattern("^(((){1000}){1000}){1000}$")).matches(""))
+    }
+
+    /// What is not beyond ASCII, in a class: the ranges end with the last character there is.
+    @Test func aNegatedClassWithinAClass() throws {
+        #expect(try #require(Pattern("^[\\P{Greek}]$")).matches("a"))
+        #expect(try !#require(Pattern("^[\\P{Greek}]$")).matches("é"))
+        #expect(try #require(Pattern("^[^\\PL]$")).matches("a"))
+        #expect(try !#require(Pattern("^[^\\PL]$")).matches("5"))
     }
 
     @Test func noTextTraps() {

@@ -1,14 +1,14 @@
 import Documents
 import Seams
 
-private let sample: JSON = [
+let sample: JSON = [
     "metadata": ["name": "a", "labels": ["app.kubernetes.io/name": "web"], "finalizers": ["x", "y"]],
     "spec": [
         "replicas": 3, "f": 1.5, "list": [10, 20, 30], "rules": [["host": "a", "n": 1], ["host": "b", "n": 2]],
     ],
 ]
 
-private let sampleSchema = Schema([
+let sampleSchema = Schema([
     "type": "object",
     "properties": [
         "spec": [
@@ -46,6 +46,7 @@ func fuzzValues(_ text: String) {
     _ = Base64.decode(text)
     _ = try? JSONPointer(parsing: text).value(in: sample)
     _ = LabelSyntax.problem(withKey: text)
+    for format in ["date-time", "byte", "ipv4", "int32", "unheard-of"] { _ = Formats.accepts(text, format: format) }
 }
 
 /// The input is a patch, or `[document, patch]`.

@@ -316,9 +316,9 @@ struct PatternParser {
         var next: UInt32 = 0
         for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             if range.lowerBound > next { result.append(next...range.lowerBound - 1) }
-            next = range.upperBound + 1
+            next = max(next, range.upperBound + 1)
         }
-        result.append(next...0x10FFFF)
+        if next <= 0x10FFFF { result.append(next...0x10FFFF) }
         return result
     }
 
@@ -380,7 +380,12 @@ struct PatternCompiler {
     }
 
     private mutating func emit(repetition part: PatternNode, least: Int, most: Int?) -> Bool {
-        for _ in 0..<least where !emit(part) { return false }
+        for _ in 0..<least {
+            let before = program.count
+            if !emit(part) { return false }
+            // Nothing a thousand times is nothing; a thousand times of that would take for ever.
+            if program.count == before { break }
+        }
         guard let most else {
             let split = program.count
             guard append(.split(split + 1, 0)), emit(part), append(.jump(split)) else { return false }
