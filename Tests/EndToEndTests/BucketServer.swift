@@ -12,9 +12,7 @@ final class BucketServer {
     static var canRun: Bool { Command.environment("MOTO_PYTHON") != nil && RunningServer.canRun }
 
     init() throws {
-        var template = Array("/tmp/espalier-bucket-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Command.Failure(description: "cannot make a folder in /tmp") }
-        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder = try Command.makeFolder("bucket")
         let python = Command.environment("MOTO_PYTHON") ?? "python3"
         let script = "\(RunningServer.repository)/hack/lib/bucket_server.py"
         process = try Command.start(
@@ -39,8 +37,6 @@ final class BucketServer {
         // It inherits blocked signals from the tests, and does nothing about that.
         kill(process, SIGKILL)
         Command.wait(process)
-        Command.wait(
-            (try? Command.start(
-                ["rm", "-rf", folder], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")) ?? 0)
+        Command.removeFolder(folder)
     }
 }

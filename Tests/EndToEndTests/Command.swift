@@ -94,6 +94,19 @@ enum Command {
         chmod(path, mode)
     }
 
+    /// A new folder below `/tmp`.
+    static func makeFolder(_ name: String) throws -> String {
+        var template = Array("/tmp/espalier-\(name)-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Failure(description: "cannot make a folder in /tmp") }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    static func removeFolder(_ path: String) {
+        let process = try? start(
+            ["rm", "-rf", path], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")
+        if let process { wait(process) }
+    }
+
     static func find(_ program: String) -> String? {
         if program.contains("/") { return access(program, X_OK) == 0 ? program : nil }
         let folders = (getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin").split(separator: ":")

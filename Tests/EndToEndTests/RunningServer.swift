@@ -30,9 +30,7 @@ final class RunningServer {
         guard let binary = Self.binary, let kubectl = Self.kubectl else {
             throw Command.Failure(description: "nothing to test")
         }
-        var template = Array("/tmp/espalier-test-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Command.Failure(description: "cannot make a folder in /tmp") }
-        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder = try Command.makeFolder("test")
         process = try Command.start(
             [
                 binary, "serve", "--data-dir", "\(folder)/data", "--listen", "127.0.0.1:0", "--gateway-listen",
@@ -73,9 +71,7 @@ final class RunningServer {
 
     func stop() {
         end()
-        Command.wait(
-            (try? Command.start(
-                ["rm", "-rf", folder], environment: [:], directory: "/", output: "/dev/null", error: "/dev/null")) ?? 0)
+        Command.removeFolder(folder)
     }
 
     var environment: [String: String] {
