@@ -64,6 +64,7 @@ package final class GroupCommitter: Sendable {
         let batch = take()
         if batch.isEmpty { return }
         commit(batch)
+        if queue.withLock({ $0.records.isEmpty }) { note() }
     }
 
     /// Tries a full device again now, and not only when it is time.
@@ -83,10 +84,12 @@ package final class GroupCommitter: Sendable {
     }
 
     private func run() {
+        var isNoted = true
         while true {
             let batch = take()
             if !batch.isEmpty {
                 commit(batch)
+                isNoted = false
                 let (isStalled, isStopping) = queue.withLock { ($0.isStalled, $0.isStopping) }
                 if isStalled, isStopping { return }
                 if isStalled { wakeUp.wait(atMostMilliseconds: JournalLimits.retryMilliseconds) }
@@ -97,7 +100,15 @@ package final class GroupCommitter: Sendable {
                 return (queue.isWaiting, queue.isStopping && queue.records.isEmpty)
             }
             if isStopping { return }
-            if mustWait { wakeUp.wait() }
+            if !mustWait { continue }
+            if isNoted {
+                wakeUp.wait()
+            } else {
+                // Behind every one of a writer's records a note would be a second write; the next record says as much.
+                wakeUp.wait(atMostMilliseconds: JournalLimits.noteMilliseconds)
+                isNoted = queue.withLock { $0.records.isEmpty && !$0.isStopping }
+                if isNoted { note() }
+            }
         }
     }
 
@@ -124,7 +135,11 @@ package final class GroupCommitter: Sendable {
             }
         }
         if queue.withLock({ $0.endStall() }) { onEvent(.resumed) }
-        if !queue.withLock({ $0.records.isEmpty }) { return }
+    }
+
+    /// Says in the log how far it is durable, when nothing else is to be written that would.
+    private func note() {
+        if queue.withLock({ $0.hasFailed || $0.isStalled }) { return }
         do {
             try writer.withLock { writer throws(JournalError) in try writer.noteDurability(synced: false) }
         } catch {

@@ -6,6 +6,8 @@ package enum JournalLimits {
     static let batchBytes = 4 * 1024 * 1024
     /// Files kept to be written over: what one table lets go of, and a little more.
     static let spareSegments = 4
+    /// How long nothing is written before a note says how far the log is durable.
+    static let noteMilliseconds = 10
     /// How long to wait before a full device is tried again, unless somebody asks for it.
     static let retryMilliseconds = 1000
 }
