@@ -16,12 +16,12 @@ package struct LeaderElection: Runnable {
         package var name: String
         /// Who we are, different in every process.
         package var identity: String
-        /// How long a Lease that does not change is respected.
+        /// How long a Lease that does not change is respected. Whole seconds; the other times follow as client-go has them.
         package var duration: Duration = .seconds(15)
-        /// How long a leader goes on that cannot renew. Shorter than `duration`.
-        package var renewDeadline: Duration = .seconds(10)
+        /// How long a leader goes on that cannot renew.
+        var renewDeadline: Duration { duration * 2 / 3 }
         /// Between two attempts to renew or to acquire, to which up to a fifth is added.
-        package var retryPeriod: Duration = .seconds(2)
+        var retryPeriod: Duration { duration * 2 / 15 }
 
         package init(namespace: String, name: String, identity: String) {
             self.namespace = namespace

@@ -3,6 +3,7 @@
 Used by hack/operate. Standard library only.
 """
 import base64
+import http.client
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ import time
 from espalier_platform import Platform, wait_until
 
 NAMESPACE = "team-a"
+# How long an operator that has gone silent is waited for: short, so that a round is about what happens and not about waiting.
+LEASE_SECONDS = 2
 # What is compared, by the path of its collection. Pods, addresses and times are nobody's intent.
 KINDS = {
     "landscapes": "apis/espalier.dev/v1alpha1", "rollouts": "apis/espalier.dev/v1alpha1", "routes": "apis/espalier.dev/v1alpha1",
@@ -85,6 +88,20 @@ class Link:
 class Reference(Platform):
     """One process that does all."""
 
+    kept = None
+
+    def read(self, path):
+        """A read on a connection that is kept while it lasts."""
+        for fresh in (False, True):
+            try:
+                if fresh or self.kept is None:
+                    self.kept = self.connection()
+                return self.request("GET", path, connection=self.kept)
+            except (OSError, http.client.HTTPException):
+                self.kept = None
+                if fresh:
+                    raise
+
     def start(self, **options):
         super().start(**options)
         self.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -128,8 +145,13 @@ class Operated(Reference):
         self.starts += 1
         log = open(f"{self.directory}.operator.log", "ab")
         self.operator = subprocess.Popen(
-            [self.binary, "operate", "--kubeconfig", f"{self.directory}.kubeconfig"],
+            [self.binary, "operate", "--kubeconfig", f"{self.directory}.kubeconfig", "--lease-seconds", str(LEASE_SECONDS)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def leader(self):
+        """Who holds the Lease, as it calls itself."""
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/espalier-operator"
+        return self.read(path)[1]["spec"].get("holderIdentity")
 
     def suffer(self, fault, draw):
         """Breaks something; answers what it hit: 1, or for the link the number of connections."""
@@ -147,18 +169,20 @@ class Operated(Reference):
         if fault == "connection cut":
             return sum(self.link.cut() for _ in range(3) if not time.sleep(draw.uniform(0, 0.3)))
         if fault == "events delayed":
-            self.link.delay = draw.uniform(0.2, 1.5)
-            time.sleep(4)
+            self.link.delay = draw.uniform(0.1, 0.8)
+            time.sleep(draw.uniform(1, 3))
             self.link.delay = 0.0
             return 1
         if fault == "operator stopped and goes on":
             # It comes back with an old view, after its Lease has run out, beside a second one that leads by then.
             first = self.operator
+            wait_until("an operator to lead", lambda: self.leader())
             first.send_signal(signal.SIGSTOP)
+            before = self.leader()
             self.start_operator()
-            time.sleep(17)
+            wait_until("the second operator to lead", lambda: self.leader() not in (before, "", None))
             first.send_signal(signal.SIGCONT)
-            time.sleep(1)
+            time.sleep(draw.uniform(0, 1))
             first.send_signal(signal.SIGTERM)
             first.wait(30)
             return 1
@@ -195,7 +219,7 @@ def state(platform):
     """What the loops want and say, without what differs between any two runs; and whether it has settled."""
     found, settled = {}, False
     for kind, root in KINDS.items():
-        status, answer = platform.request("GET", f"/{root}/namespaces/{NAMESPACE}/{kind}")
+        status, answer = platform.read(f"/{root}/namespaces/{NAMESPACE}/{kind}")
         if status != 200:
             raise RuntimeError(f"{kind}: {status}")
         for item in answer["items"]:

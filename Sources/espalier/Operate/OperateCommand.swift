@@ -28,6 +28,9 @@ struct OperateCommand: AsyncParsableCommand {
     @Option(help: "Namespace of the Lease and of the Secret with the key for revision hashes.")
     var leaseNamespace = "kube-system"
 
+    @Option(help: "Seconds after which another operator takes the place of one that has gone silent.")
+    var leaseSeconds = 15
+
     @Option(
         help: "Port of the gateway as people reach it, for the URLs in statuses. Default: 8080, or the scheme's own.")
     var publicPort: Int?
@@ -52,6 +55,9 @@ struct OperateCommand: AsyncParsableCommand {
         if (webhookListen == nil) != (webhookCertificates == nil) {
             throw ValidationError("--webhook-listen and --webhook-certificates go together")
         }
+        if !(1...3600).contains(leaseSeconds) {
+            throw ValidationError("--lease-seconds: expected 1 to 3600, found \(leaseSeconds)")
+        }
         if let publicPort, !(1...65535).contains(publicPort) {
             throw ValidationError("--public-port: expected 1 to 65535, found \(publicPort)")
         }
@@ -64,8 +70,9 @@ struct OperateCommand: AsyncParsableCommand {
         let signals = try StopSignals.observe()
         let logger = logging.logger
         let settings = Operator.Settings(
-            controllers: try controllers.map(Self.selection), leaseNamespace: leaseNamespace, publicPort: publicPort,
-            publicScheme: publicScheme, webhookListen: webhookListen.flatMap(ListenAddress.init),
+            controllers: try controllers.map(Self.selection), leaseNamespace: leaseNamespace,
+            leaseSeconds: leaseSeconds, publicPort: publicPort, publicScheme: publicScheme,
+            webhookListen: webhookListen.flatMap(ListenAddress.init),
             webhookCertificates: webhookCertificates)
         let client = try HTTPClient(endpoint: try endpoint(), readFile: Files.read)
         let work = Operator(client: client, settings: settings, logger: logger)

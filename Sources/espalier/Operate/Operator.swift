@@ -12,6 +12,7 @@ struct Operator: Sendable {
         /// `nil`: as fits the server.
         var controllers: LoopSelection?
         var leaseNamespace: String
+        var leaseSeconds: Int
         var publicPort: Int?
         var publicScheme: String
         var webhookListen: ListenAddress?
@@ -53,8 +54,9 @@ struct Operator: Sendable {
         guard let task else {
             throw Files.Failure(description: "--controllers selects no loop, so there is nothing to do")
         }
-        let lease = LeaderElection.Settings(
+        var lease = LeaderElection.Settings(
             namespace: settings.leaseNamespace, name: "espalier-operator", identity: identity)
+        lease.duration = .seconds(settings.leaseSeconds)
         await LeaderElection(
             client: client, clock: clock, random: random, logger: logger, settings: lease, work: task.run
         ).run()
