@@ -121,6 +121,11 @@ class Reference(Platform):
 
     def stop(self, timeout=60):
         super().stop(timeout)
+        for process in self.processes():    # pods outlive their server, and here nobody comes back for them
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.remove()
 
 
