@@ -74,16 +74,15 @@ package struct JSONObject: Sendable {
 
     /// The members in byte order of their names; the members themselves where they stand so already.
     package var sortedMembers: [Member] {
-        func precedes(_ left: Member, _ right: Member) -> Bool {
-            left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
+        let isSorted = members.indices.dropLast().allSatisfy {
+            members[$0].key.precedesBytes(of: members[$0 + 1].key)
         }
-        let isSorted = zip(members, members.dropFirst()).allSatisfy { precedes($0, $1) }
-        return isSorted ? members : members.sorted(by: precedes)
+        return isSorted ? members : members.sorted { $0.key.precedesBytes(of: $1.key) }
     }
 
     /// Orders the members by the bytes of their names.
     package mutating func sort() {
-        members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        members.sort { $0.key.precedesBytes(of: $1.key) }
         rebuildIndex()
     }
 

@@ -217,18 +217,30 @@ package struct JSONParser {
     private mutating func parseString() throws(JSONParseError) -> String {
         position += 1
         let start = position
+        var seen: UInt8 = 0
         while position < bytes.count {
             let byte = bytes[position]
             if byte == UInt8(ascii: "\"") {
-                let text = try validated(bytes[start..<position], at: start)
+                let text = bytes[start..<position]
+                let string = seen < 0x80 ? Self.string(ascii: text) : try validated(text, at: start)
                 position += 1
-                return text
+                return string
             }
+            seen |= byte
             if byte == UInt8(ascii: "\\") { return try parseEscapedString(from: start) }
             if byte < 0x20 { throw error("expected no control character in a string, found \(found())") }
             position += 1
         }
         throw error("expected the closing quote of a string, found the end")
+    }
+
+    /// What nearly all strings are, without the search for what is wrong with them.
+    private static func string(ascii text: Slice<UnsafeBufferPointer<UInt8>>) -> String {
+        String(unsafeUninitializedCapacity: text.count) { storage in
+            UnsafeMutableRawBufferPointer(storage).copyMemory(
+                from: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: text)))
+            return text.count
+        }
     }
 
     private mutating func parseEscapedString(from start: Int) throws(JSONParseError) -> String {
