@@ -20,6 +20,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let embedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let tls: [Target.Dependency] = [.product(name: "NIOSSL", package: "swift-nio-ssl")]
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
@@ -75,7 +76,8 @@ let package = Package(
         .testTarget(
             name: "ClientTests", dependencies: ["Seams", "Documents", "Client", "APIServer"] + nio, swiftSettings: settings),
         .testTarget(
-            name: "APIServerTests", dependencies: ["Seams", "Documents", "Client", "Store", "APIServer", "Simulation"],
+            name: "APIServerTests",
+            dependencies: ["Seams", "Documents", "Client", "Store", "APIServer", "Simulation", embedded] + nio,
             swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["Seams", "Documents", "Store", "Buckets", "espalier"], swiftSettings: settings),
         .testTarget(name: "EspalierTests", dependencies: ["espalier", "Client", "Documents", "Seams"], swiftSettings: settings),

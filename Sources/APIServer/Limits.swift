@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 
 /// What the API server refuses to go beyond.
 package enum APIServerLimits {
@@ -33,15 +33,24 @@ package enum APIServerLimits {
     /// How long events are kept.
     package static let eventAge = Duration.seconds(3600)
 
+    /// Bytes of all bodies that are being received at once.
+    package static let bodiesBytes = 256 * 1024 * 1024
+    /// From the first byte of a connection, its handshake included, to the end of the first request's head.
     static let headTimeout = TimeAmount.seconds(30)
     static let idleTimeout = TimeAmount.seconds(180)
     /// How long a connection that is being closed may take to say so.
     static let goodbyeTimeout = TimeAmount.milliseconds(200)
-    static let bodyTimeout = TimeAmount.seconds(60)
+    package static let bodyTimeout = TimeAmount.seconds(60)
+    /// How long a complete answer may wait for a client that does not read it.
+    package static let drainTimeout = TimeAmount.seconds(60)
+    /// How long the rest of a refused request is read and thrown away, so that its sender gets to see why.
+    static let lingerTime = TimeAmount.milliseconds(500)
     static let bookmarkInterval = TimeAmount.seconds(60)
     static let watchMinimumSeconds: Int64 = 1800
     /// Connections at once.
-    static let connections = 16_384
+    package static let connections = 16_384
+    /// Open files that connections leave to the store, the node and everything else.
+    static let otherFiles = 1024
     /// Bytes a streamed answer may hold back before it waits for its reader.
     static let streamHighWatermark = 256 * 1024
     static let backlog: Int32 = 1024

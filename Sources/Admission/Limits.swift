@@ -2,6 +2,8 @@
 package enum AdmissionLimits {
     /// Errors reported for one document; beyond these the document is bad enough.
     package static let errors = 100
+    /// Unknown fields that are reported; all of them go.
+    package static let unknownFields = 100
     /// Steps all CEL rules of one document may take together.
     package static let ruleSteps = 1_000_000
     /// Bytes of all names and values of `metadata.annotations` together.

@@ -3,7 +3,7 @@ import Documents
 /// Brings a document into the shape of its schema: members the schema does not know go, `null` goes where it is not
 /// allowed, defaults come. Values that need no change are not copied.
 struct Shaping {
-    /// Paths of the members that went, sorted by `finish`.
+    /// Paths of the first members that went.
     private(set) var unknownFields: [String] = []
     private var path = FieldPath()
     private let dropsNulls: Bool
@@ -57,24 +57,21 @@ struct Shaping {
     private mutating func object(_ object: JSONObject, schema: Schema, isRoot: Bool) -> JSON? {
         var result = object
         var isChanged = false
+        var gone: [String] = []
         for member in object.members {
             if isRoot || schema.isEmbeddedResource, Self.isEnvelope(member.key) { continue }
             guard let memberSchema = schema.properties[member.key] ?? schema.additionalProperties else {
                 if schema.preservesUnknownFields || schema.allowsAdditionalProperties || Self.isOpen(schema) {
                     continue
                 }
-                path.push(.member(member.key))
-                unknownFields.append(path.dotted)
-                path.pop()
-                result[member.key] = nil
-                isChanged = true
+                note(unknown: member.key)
+                gone.append(member.key)
                 continue
             }
             if member.value.isNull {
                 let isFree = memberSchema.type == nil && memberSchema.preservesUnknownFields
                 if memberSchema.nullable ? !dropsNulls : isFree { continue }
-                result[member.key] = nil
-                isChanged = true
+                gone.append(member.key)
                 continue
             }
             path.push(.member(member.key))
@@ -84,12 +81,21 @@ struct Shaping {
             }
             path.pop()
         }
+        result.removeAll(gone)
+        isChanged = isChanged || !gone.isEmpty
         for name in schema.defaultedProperties where !result.contains(name) {
             guard let property = schema.properties[name], let preset = property.defaultValue else { continue }
             result[name] = value(preset, schema: property) ?? preset
             isChanged = true
         }
         return isChanged ? .object(result) : nil
+    }
+
+    private mutating func note(unknown name: String) {
+        if unknownFields.count == AdmissionLimits.unknownFields { return }
+        path.push(.member(name))
+        unknownFields.append(path.dotted)
+        path.pop()
     }
 
     /// What every document has, whatever its schema says.

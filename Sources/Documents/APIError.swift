@@ -113,32 +113,43 @@ package struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whether it is `unfit`, which no trying again helps, whatever its code says.
     package var isUnfit: Bool { reason == .unknown && message.hasPrefix(Self.unfitText) }
 
-    /// The `Status` document that goes to the client.
+    /// The `Status` document that goes to the client. What a client sent comes back in it at bounded length.
     package var status: JSON {
         var details = JSONObject()
-        if !name.isEmpty { details["name"] = .string(name) }
-        if !group.isEmpty { details["group"] = .string(group) }
-        if !kind.isEmpty { details["kind"] = .string(kind) }
-        if !uid.isEmpty { details["uid"] = .string(uid) }
+        for (member, text) in [("name", name), ("group", group), ("kind", kind), ("uid", uid)] where !text.isEmpty {
+            details[member] = .string(Self.shortened(text, DocumentLimits.causeTextBytes))
+        }
         if !causes.isEmpty {
             details["causes"] = .array(
                 causes.map { cause in
                     var json = JSONObject()
                     if !cause.reason.isEmpty { json["reason"] = .string(cause.reason) }
-                    json["message"] = .string(cause.message)
-                    if !cause.field.isEmpty { json["field"] = .string(cause.field) }
+                    json["message"] = .string(Self.shortened(cause.message, DocumentLimits.causeTextBytes))
+                    if !cause.field.isEmpty {
+                        json["field"] = .string(Self.shortened(cause.field, DocumentLimits.causeTextBytes))
+                    }
                     return .object(json)
                 })
         }
         if retryAfterSeconds > 0 { details["retryAfterSeconds"] = .integer(Int64(retryAfterSeconds)) }
         var status: JSONObject = [
-            "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure", "message": .string(message),
+            "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
+            "message": .string(Self.shortened(message, DocumentLimits.statusTextBytes)),
         ]
         if reason != .unknown { status["reason"] = .string(reason.rawValue) }
         // Upstream sends empty details with this one reason.
         if !details.isEmpty || reason == .methodNotAllowed { status["details"] = .object(details) }
         status["code"] = .integer(Int64(code))
         return .object(status)
+    }
+
+    /// The text without its middle where it is too long: what it is about stands in front, what is wrong at the end.
+    private static func shortened(_ text: String, _ limit: Int) -> String {
+        let count = text.utf8.count
+        if count <= limit { return text }
+        let head = String(decoding: text.utf8.prefix(limit * 3 / 4), as: UTF8.self)
+        let tail = String(decoding: text.utf8.suffix(limit / 4), as: UTF8.self)
+        return "\(head) … \(count - limit) bytes … \(tail)"
     }
 
     /// The error in a `Status` document a server answered; `nil` where `json` is none.

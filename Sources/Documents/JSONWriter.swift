@@ -152,6 +152,28 @@ extension JSON {
         return writer.bytes
     }
 
+    /// Whether the compact JSON has certainly more bytes; escapes and numbers are not counted. Stops there.
+    package func isLonger(than bytes: Int) -> Bool {
+        var rest = bytes
+        return !spend(&rest)
+    }
+
+    private func spend(_ rest: inout Int) -> Bool {
+        rest -= 1
+        switch self {
+        case .null, .bool, .integer, .number: break
+        case .string(let text): rest -= text.utf8.count + 1
+        case .array(let elements):
+            for element in elements where !element.spend(&rest) { return false }
+        case .object(let object):
+            for member in object.members {
+                rest -= member.key.utf8.count + 3
+                if !member.value.spend(&rest) { return false }
+            }
+        }
+        return rest >= 0
+    }
+
     /// The value as JSON text, compact or indented by two spaces.
     package func text(indent: Bool = false) -> String {
         var writer = JSONWriter(indent: indent)

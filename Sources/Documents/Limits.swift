@@ -8,6 +8,9 @@ package enum DocumentLimits {
     package static let nestingDepth = 128
     /// Names that stand twice in a JSON document, as far as they are reported.
     package static let reportedDuplicates = 100
+    /// Bytes of the message of a Status, and of each text in its details.
+    package static let statusTextBytes = 32 * 1024
+    package static let causeTextBytes = 4 * 1024
     /// Bytes of a label or field selector.
     package static let selectorBytes = 64 * 1024
     /// Bytes of a JSONPath.

@@ -40,6 +40,22 @@ import Testing
         #expect(api.pipeline.store.sequencedRevision == revision)
     }
 
+    @Test func whatIsTooLargeIsTooLargeForADryRunToo() throws {
+        var api = try TestAPI()
+        _ = try api.configMap("a")
+        let binary = JSON.object(JSONObject((0..<100_000).map { ("k\($0)", "aGVsbG8=") }))
+        for isDryRun in [false, true] {
+            api.options.isDryRun = isDryRun
+            let created = api.refusal {
+                try api.create(
+                    TestAPI.configMaps,
+                    ["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "b"], "binaryData": binary])
+            }
+            #expect(created?.code == 413)
+            #expect(api.refusal { try api.patch(TestAPI.configMaps, "a", ["binaryData": binary]) }?.code == 413)
+        }
+    }
+
     @Test func whoReadAnOlderVersionIsRefused() throws {
         let api = try TestAPI()
         var old = try api.configMap("a")

@@ -30,6 +30,16 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func aHundredUnknownFieldsAreReportedAndAllGo() throws {
+        let unknown = (0..<60_000).map { ("x\($0)", JSON.integer(1)) }
+        let spec = JSONObject([("color", "Red"), ("size", 1)] + unknown)
+        let admitted = try admit(try Self.request(Self.widget(.object(spec))))
+        #expect(admitted.document.spec.objectValue?.keys.contains { $0.hasPrefix("x") } == false)
+        #expect(admitted.warnings.count { $0.hasPrefix("unknown field \"spec.x") } == 100)
+        let strict = try Self.request(Self.widget(.object(spec))) { $0.fieldValidation = .strict }
+        #expect(Self.message(strict).split(separator: "unknown field").count == 101)
+    }
+
     /// As recorded: nothing is defaulted into a document of another kind.
     @Test func anotherKindIsRefused() throws {
         let request = try Self.request(Self.widget(["color": "Red"], kind: "Gadget"))

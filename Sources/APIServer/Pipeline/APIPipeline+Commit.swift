@@ -84,6 +84,10 @@ extension APIPipeline {
                 new: new,
                 subresource: subresource, fieldValidation: options.fieldValidation,
                 duplicateFields: options.duplicateFields, isPatch: isPatch))
+        // Before who owns what is worked out: a document that cannot be stored is not worth it, and a dry run ends there.
+        if result.document.json.isLonger(than: APIServerLimits.documentBytes) {
+            throw Self.tooLarge(APIServerLimits.documentBytes)
+        }
         if subresource == nil {
             result.warnings += UnservedSettings.warnings(result.document, resource.definition, isNew: old == nil)
         }

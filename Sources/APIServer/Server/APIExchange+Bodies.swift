@@ -28,7 +28,7 @@ extension APIExchange {
             return parsed.value
         }
         do throws(YAMLError) {
-            guard let first = try YAMLReader.documents(in: bodyBytes, file: "body").first else { return .null }
+            guard let first = try YAMLReader.first(in: bodyBytes, file: "body") else { return .null }
             return first.json
         } catch {
             throw .badRequest("error decoding YAML: \(error)")

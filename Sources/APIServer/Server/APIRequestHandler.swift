@@ -65,7 +65,10 @@ package final class APIRequestHandler: HTTPRequestHandler {
         let path = head.uri.prefix { $0 != "?" }
         let authorization = head.headers.first(name: "Authorization")
         return credentials.identity(authorization: authorization, path: String(path)).flatMap { identity in
-            Impersonation(head.headers).map { impersonated($0, by: identity) } ?? .success(identity)
+            // Who has no credentials reads what is public, and sends nothing.
+            let isRead = head.method == .GET || head.method == .HEAD
+            if identity == Credentials.anonymous, !isRead { return .failure(Credentials.refusal) }
+            return Impersonation(head.headers).map { impersonated($0, by: identity) } ?? .success(identity)
         }
     }
 

@@ -4,8 +4,8 @@ internal import NIOHTTP1
 
 /// One connection: collects a request, hands it on, and waits for its answer before it looks at the next.
 ///
-/// A request is refused from its head alone where its credentials or its declared length do not do; what it sends after
-/// that is thrown away unread, and the connection closes.
+/// A request is refused from its head alone where its credentials, its declared length or its encoding do not do; what it
+/// sends after that is thrown away unread, and the connection closes.
 final class HTTPConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -19,13 +19,17 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     }
 
     private let handler: any HTTPRequestHandler
-    private let bodyBytes: Int
+    private let limits: HTTPListener.Limits
+    private let budget: BodyBudget
+    /// What this connection has of `budget`.
+    private var reserved = 0
     private var state = State.idle
     private var timeout: Scheduled<Void>?
 
-    init(handler: any HTTPRequestHandler, bodyBytes: Int) {
+    init(handler: any HTTPRequestHandler, limits: HTTPListener.Limits, budget: BodyBudget) {
         self.handler = handler
-        self.bodyBytes = bodyBytes
+        self.limits = limits
+        self.budget = budget
     }
 
     func handlerAdded(context: ChannelHandlerContext) { restartTimeout(APIServerLimits.headTimeout, context.channel) }
@@ -40,12 +44,14 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
 
     private func receive(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         guard case .idle = state else { return }
-        restartTimeout(APIServerLimits.bodyTimeout, context.channel)
+        limitBodyTime(context)
         switch handler.authenticate(head) {
         case .failure(let error): refuse(error, head, context)
         case .success(let identity):
             let declared = head.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
-            if declared > bodyBytes { return refuse(tooLarge, head, context) }
+            if declared > limits.bodyBytes { return refuse(tooLarge, head, context) }
+            let encoding = head.headers.first(name: "Content-Encoding") ?? "identity"
+            if encoding.lowercased() != "identity" { return refuse(Self.encoded(encoding), head, context) }
             state = .receiving(head: head, identity: identity, body: ByteBuffer())
             if head.headers.first(name: "Expect")?.lowercased() == "100-continue" {
                 context.writeAndFlush(
@@ -56,10 +62,14 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
 
     private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
         guard case .receiving(let head, let identity, var body) = state else { return }
+        // Reads have no body. What comes all the same is not kept.
+        if head.method == .GET || head.method == .HEAD { return }
         state = .idle  // drops the state's reference, so that the buffer grows in place
-        if body.readableBytes + part.readableBytes > bodyBytes {
+        if body.readableBytes + part.readableBytes > limits.bodyBytes {
             return refuse(tooLarge, head, context)
         }
+        guard budget.take(part.readableBytes) else { return refuse(Self.tooManyBodies, head, context) }
+        reserved += part.readableBytes
         if body.readableBytes == 0 {
             body = part
         } else {
@@ -71,6 +81,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     private func complete(_ context: ChannelHandlerContext) {
         guard case .receiving(let head, let identity, let body) = state else { return }
         timeout?.cancel()
+        releaseBudget()
         let writer = writer(head, keepsAlive: head.isKeepAlive, context)
         state = .answering(writer)
         let request = HTTPRequest(method: head.method, target: head.uri, headers: head.headers, body: body)
@@ -79,16 +90,22 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
 
     private func writer(_ head: HTTPRequestHead, keepsAlive: Bool, _ context: ChannelHandlerContext) -> ResponseWriter {
         let channel = context.channel
-        return ResponseWriter(channel: channel, isHead: head.method == .HEAD, keepsAlive: keepsAlive) { [self] in
+        return ResponseWriter(channel: channel, isHead: head.method == .HEAD, keepsAlive: keepsAlive) { [self] event in
             guard case .answering = state else { return }
-            state = .idle
-            restartTimeout(APIServerLimits.idleTimeout, channel)
+            switch event {
+            case .waitsForReader: restartTimeout(limits.drainTimeout, channel)
+            case .isDone:
+                state = .idle
+                restartTimeout(APIServerLimits.idleTimeout, channel)
+            }
         }
     }
 
     private func refuse(_ error: APIError, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        timeout?.cancel()
+        restartTimeout(limits.drainTimeout, context.channel)
+        releaseBudget()
         let writer = writer(head, keepsAlive: false, context)
+        writer.lingers = true
         state = .refused
         handler.refuse(error, head, response: writer)
     }
@@ -100,6 +117,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timeout?.cancel()
+        releaseBudget()
         if case .answering(let writer) = state { writer.connectionClosed() }
         state = .refused
         context.fireChannelInactive()
@@ -111,7 +129,32 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    /// What is no HTTP is told so, where no answer is under way.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
+        switch (state, error as? HTTPParserError) {
+        case (.idle, .headerOverflow?), (.receiving, .headerOverflow?): refuse(Self.headTooLarge, head, context)
+        case (.idle, let error?), (.receiving, let error?):
+            refuse(.badRequest("expected a request of HTTP/1.1: \(error)"), head, context)
+        default: context.close(promise: nil)
+        }
+    }
+
+    /// A body has its time in all, however often a byte of it comes.
+    private func limitBodyTime(_ context: ChannelHandlerContext) {
+        timeout?.cancel()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timeout = context.eventLoop.scheduleTask(in: limits.bodyTimeout) {
+            let (handler, context) = bound.value
+            guard case .receiving(let head, _, _) = handler.state else { return }
+            handler.refuse(Self.tooSlow, head, context)
+        }
+    }
+
+    private func releaseBudget() {
+        budget.give(reserved)
+        reserved = 0
+    }
 
     private func restartTimeout(_ amount: TimeAmount, _ channel: any Channel) {
         timeout?.cancel()
@@ -120,7 +163,23 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
 
     private var tooLarge: APIError {
         APIError(
-            code: 413, reason: .requestEntityTooLarge, message: "Request entity too large: limit is \(bodyBytes)")
+            code: 413, reason: .requestEntityTooLarge,
+            message: "Request entity too large: limit is \(limits.bodyBytes)")
+    }
+
+    private static let headTooLarge = APIError(
+        code: 431, reason: .badRequest,
+        message: "the head of the request is too large: expected at most 256 headers, none longer than 80 KiB")
+    private static let tooSlow = APIError(
+        code: 408, reason: .timeout, message: "the body of the request did not come in time")
+    private static let tooManyBodies = APIError(
+        code: 429, reason: .tooManyRequests, message: "too many large requests at once; please try again",
+        retryAfterSeconds: 1)
+
+    private static func encoded(_ encoding: String) -> APIError {
+        APIError(
+            code: 415, reason: .unsupportedMediaType,
+            message: "expected a body without Content-Encoding, found \"\(encoding.prefix(64))\"")
     }
 }
 

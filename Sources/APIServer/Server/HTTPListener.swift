@@ -3,6 +3,7 @@ package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import Seams
 internal import Synchronization
 
 /// The TLS socket the API is served on. Accepts connections on the event loops of `group` and hands each request to
@@ -20,10 +21,23 @@ package final class HTTPListener: Sendable {
         port = channel.localAddress?.port ?? 0
     }
 
-    /// Binds and begins to accept. `certificate` and `key` are PEM. A longer body than `bodyBytes` is refused.
+    /// What a client may take of the server's memory and time.
+    package struct Limits: Sendable {
+        /// Bytes of one body, and of all that are being received at once.
+        package var bodyBytes = APIServerLimits.bodyBytes
+        package var bodiesBytes = APIServerLimits.bodiesBytes
+        package var bodyTimeout = APIServerLimits.bodyTimeout
+        package var drainTimeout = APIServerLimits.drainTimeout
+        /// Connections at once; fewer where the process may not open so many files.
+        package var connections = APIServerLimits.connections
+
+        package init() {}
+    }
+
+    /// Binds and begins to accept. `certificate` and `key` are PEM.
     package static func start(
         host: String, port: Int, certificate: [UInt8], key: [UInt8], group: any EventLoopGroup,
-        handler: any HTTPRequestHandler, bodyBytes: Int = APIServerLimits.bodyBytes
+        handler: any HTTPRequestHandler, limits: Limits = Limits()
     ) async throws -> HTTPListener {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) },
@@ -31,7 +45,9 @@ package final class HTTPListener: Sendable {
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         let tls = try NIOSSLContext(configuration: configuration)
-        let connections = ConnectionSet()
+        let connections = ConnectionSet(
+            limit: min(limits.connections, max(1, OpenFiles.limit - APIServerLimits.otherFiles)))
+        let budget = BodyBudget(bytes: limits.bodiesBytes)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: APIServerLimits.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -47,8 +63,8 @@ package final class HTTPListener: Sendable {
                 return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler, bodyBytes: bodyBytes))
+                    try pipeline.configureHTTPServerPipeline(withErrorHandling: false)
+                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler, limits: limits, budget: budget))
                 }
             }
             .bind(host: host, port: port).get()
@@ -65,12 +81,15 @@ package final class HTTPListener: Sendable {
 /// The open connections of a listener, of which there is a limited number.
 private final class ConnectionSet: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let limit: Int
+
+    init(limit: Int) { self.limit = limit }
 
     /// False where there are too many already.
     func insert(_ channel: any Channel) -> Bool {
         let identifier = ObjectIdentifier(channel)
         let fits = channels.withLock { channels in
-            if channels.count >= APIServerLimits.connections { return false }
+            if channels.count >= limit { return false }
             channels[identifier] = channel
             return true
         }
@@ -98,4 +117,22 @@ private final class ConnectionSet: Sendable {
             }
         }
     }
+}
+
+/// The bytes that all bodies on their way in may hold together.
+final class BodyBudget: Sendable {
+    private let left: Mutex<Int>
+
+    init(bytes: Int) { left = Mutex(bytes) }
+
+    /// False, with nothing taken, where there is not so much.
+    func take(_ bytes: Int) -> Bool {
+        left.withLock { left in
+            if left < bytes { return false }
+            left -= bytes
+            return true
+        }
+    }
+
+    func give(_ bytes: Int) { left.withLock { $0 += bytes } }
 }

@@ -62,16 +62,26 @@ package final class ResponseWriter {
     private var keepsAlive: Bool
     private var isStreaming = false
     private var isDone = false
-    private let onDone: () -> Void
+    /// Whether a part of the request is still to come when the answer is given, and is thrown away for a while.
+    var lingers = false
+    private var waitsForReader = false
+    private let onEvent: (Event) -> Void
     private var writabilityObserver: (() -> Void)?
     private var closeObservers: [() -> Void] = []
 
-    init(channel: any Channel, isHead: Bool, keepsAlive: Bool, onDone: @escaping () -> Void) {
+    /// What the connection hears of its answer.
+    enum Event {
+        /// The answer is complete, and the client has read too little of it for another one to begin.
+        case waitsForReader
+        case isDone
+    }
+
+    init(channel: any Channel, isHead: Bool, keepsAlive: Bool, onEvent: @escaping (Event) -> Void) {
         self.channel = channel
         eventLoop = channel.eventLoop
         self.isHead = isHead
         self.keepsAlive = keepsAlive
-        self.onDone = onDone
+        self.onEvent = onEvent
     }
 
     /// The whole answer.
@@ -127,7 +137,14 @@ package final class ResponseWriter {
         closeObservers.append(observer)
     }
 
-    func writabilityChanged() { if isWritable { writabilityObserver?() } }
+    func writabilityChanged() {
+        if waitsForReader, channel.isWritable {
+            waitsForReader = false
+            writeEnd()
+        } else if isWritable {
+            writabilityObserver?()
+        }
+    }
 
     func connectionClosed() {
         if isDone { return }
@@ -150,11 +167,21 @@ package final class ResponseWriter {
         isDone = true
         closeObservers = []
         writabilityObserver = nil
+        if channel.isWritable { return writeEnd() }
+        // The connection's next request begins when this answer has ended, and until then it costs nothing. So answers
+        // to a client that asks and does not read are one in memory, not all.
+        waitsForReader = true
+        channel.flush()
+        if waitsForReader { onEvent(.waitsForReader) }
+    }
+
+    private func writeEnd() {
         let end = channel.writeAndFlush(HTTPServerResponsePart.end(nil))
         if !keepsAlive {
+            let delay = lingers ? APIServerLimits.lingerTime : .zero
             let channel = channel
-            end.whenComplete { _ in channel.close(promise: nil) }
+            end.whenComplete { _ in channel.eventLoop.scheduleTask(in: delay) { channel.close(promise: nil) } }
         }
-        onDone()
+        onEvent(.isDone)
     }
 }

@@ -43,6 +43,7 @@ package struct ManagedFields: Sendable, Equatable {
         entries = []
         guard let json, !json.isNull else { return }
         guard let items = json.arrayValue else { return nil }
+        var positions: [Identity: Int] = [:]
         for item in items {
             guard let operation = item["operation"]?.stringValue.flatMap(Operation.init),
                 let fields = FieldSet(fieldsV1: item["fieldsV1"] ?? [:]),
@@ -52,7 +53,12 @@ package struct ManagedFields: Sendable, Equatable {
                 manager: item["manager"]?.stringValue ?? "", operation: operation,
                 subresource: item["subresource"]?.stringValue ?? "", apiVersion: item["apiVersion"]?.stringValue ?? "",
                 time: item["time"]?.stringValue, fields: fields)
-            if let found = position(of: entry.identity) { entries[found] = entry } else { entries.append(entry) }
+            if let found = positions[entry.identity] {
+                entries[found] = entry
+            } else {
+                positions[entry.identity] = entries.count
+                entries.append(entry)
+            }
         }
     }
 
@@ -141,6 +147,7 @@ extension ManagedFields {
         updaters.sort { ($0.time ?? "", $0.manager, $0.subresource) < ($1.time ?? "", $1.manager, $1.subresource) }
         var count = updaters.count
         var first: [String: Identity] = [:]
+        var known = Dictionary(entries.map { ($0.identity, $0) }) { $1 }
         for updater in updaters where count > Self.maximumUpdaters {
             guard let oldest = first[updater.apiVersion] else {
                 first[updater.apiVersion] = updater.identity
@@ -148,17 +155,14 @@ extension ManagedFields {
             }
             let bucket = Identity(
                 manager: Self.ancientChanges, operation: .update, subresource: "", apiVersion: updater.apiVersion)
-            var fields = updater.fields
-            if let existing = self[bucket] {
-                fields = fields.union(existing.fields)
-            } else if let merged = self[oldest] {
-                fields = fields.union(merged.fields)
-                set(FieldSet(), for: oldest, apiVersion: updater.apiVersion)
-            }
-            if updater.identity != bucket { set(FieldSet(), for: updater.identity, apiVersion: updater.apiVersion) }
-            set(fields, for: bucket, apiVersion: updater.apiVersion)
-            setTime(updater.time, for: bucket)
+            let other = known[bucket] ?? known.removeValue(forKey: oldest)
+            known[updater.identity] = nil
+            known[bucket] = Entry(
+                manager: bucket.manager, operation: bucket.operation, subresource: bucket.subresource,
+                apiVersion: updater.apiVersion, time: updater.time,
+                fields: updater.fields.union(other?.fields ?? FieldSet()))
             count -= 1
         }
+        entries = Array(known.values)
     }
 }

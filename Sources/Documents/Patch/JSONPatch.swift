@@ -104,7 +104,7 @@ package struct JSONPatch {
             case .object(var object):
                 parent = .null
                 object[last] = nil
-                shifted = object.count
+                shifted = object.count * 8  // the index of its names is made anew
                 parent = .object(object)
             case .array(var elements):
                 guard let index = JSONPointer.index(last), index < elements.count else { return }

@@ -15,9 +15,10 @@ package enum MergePatch {
         if target.objectValue == nil { target = .object(JSONObject()) }
         guard case .object(var object) = target else { return }
         target = .null  // drop the other reference, so that the object is changed in place
+        var gone: [String] = []
         for change in changes.members {
             if change.value.isNull {
-                object[change.key] = nil
+                gone.append(change.key)
             } else if object.contains(change.key) {
                 object.update(change.key) { merge(change.value, into: &$0) }
             } else {
@@ -26,6 +27,7 @@ package enum MergePatch {
                 object[change.key] = value
             }
         }
+        object.removeAll(gone)
         target = .object(object)
     }
 }

@@ -39,10 +39,11 @@ package enum StrategicMergePatch {
         }
         var result = original
         try retainKeys(patch, in: &result)
+        var gone: [String] = []
         for member in patch.members where member.key.utf8.first != UInt8(ascii: "$") {
             let field = isRoot && member.key == "metadata" ? metadataSchema : child(of: schema, member.key)
             switch member.value {
-            case .null: result[member.key] = nil
+            case .null: gone.append(member.key)
             case .object(let changes):
                 let old = original[member.key]?.objectValue ?? JSONObject()
                 result[member.key] = .object(try merge(changes, into: old, field))
@@ -54,6 +55,7 @@ package enum StrategicMergePatch {
             default: result[member.key] = member.value
             }
         }
+        result.removeAll(gone)
         try applyListDirectives(patch, to: &result, schema)
         return result
     }

@@ -61,6 +61,11 @@ package enum YAMLReader {
         try stream(bytes, file).flatMap { $0.flattened() }
     }
 
+    /// The first document in `bytes` that is not empty, a List as it is; what follows is not read. `nil` where there is none.
+    package static func first(in bytes: [UInt8], file: String) throws(YAMLError) -> YAMLDocument? {
+        try stream(bytes, file, limit: 1).first
+    }
+
     /// The one document in `bytes`, a List as it is. More or fewer are an error.
     package static func document(in bytes: [UInt8], file: String) throws(YAMLError) -> YAMLDocument {
         let documents = try stream(bytes, file)
@@ -72,7 +77,8 @@ package enum YAMLReader {
         return documents[0]
     }
 
-    private static func stream(_ bytes: [UInt8], _ file: String) throws(YAMLError) -> [YAMLDocument] {
+    private static func stream(_ bytes: [UInt8], _ file: String, limit: Int = .max) throws(YAMLError) -> [YAMLDocument]
+    {
         if bytes.count > DocumentLimits.streamBytes {
             throw YAMLError(
                 file: file, line: 1, column: 1,
@@ -83,7 +89,7 @@ package enum YAMLReader {
         let json = isJSON ? try? JSONParser.parseReportingDuplicates(bytes) : nil
         do throws(YAMLError) {
             return try bytes.withUnsafeBufferPointer { (buffer) throws(YAMLError) in
-                try compose(buffer, file, replacing: json?.duplicates.isEmpty == true ? json?.value : nil)
+                try compose(buffer, file, limit, replacing: json?.duplicates.isEmpty == true ? json?.value : nil)
             }
         } catch {
             guard let json, json.duplicates.isEmpty else { throw error }
@@ -93,11 +99,11 @@ package enum YAMLReader {
 
     /// Composes a stream. `json` is its one document where it was JSON: JSON keeps `1.0` and `1` apart, YAML does not.
     private static func compose(
-        _ buffer: UnsafeBufferPointer<UInt8>, _ file: String, replacing json: JSON?
+        _ buffer: UnsafeBufferPointer<UInt8>, _ file: String, _ limit: Int, replacing json: JSON?
     ) throws(YAMLError) -> [YAMLDocument] {
         var composer = try YAMLComposer(buffer, file: file)
         var found: [(value: JSON, root: Int)] = []
-        while let document = try composer.nextDocument() {
+        while found.count < limit, let document = try composer.nextDocument() {
             if !document.value.isNull { found.append((json ?? document.value, document.root)) }
         }
         let positions = composer.positions

@@ -58,7 +58,7 @@ package struct GatewayProcess: Sendable {
         let lock = try fileSystem.lock(options.socket + ".lock")
         defer { lock.release() }
         umask(0o077)
-        raiseFileLimit()
+        if !OpenFiles.raiseLimit() { logger.warning("the limit on open files could not be raised") }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (events, feed) = AsyncStream.makeStream(of: Event.self)
         try await TerminationSignals.observe(on: group) { feed.yield(.terminate) }
@@ -119,18 +119,6 @@ package struct GatewayProcess: Sendable {
                 }
             }
             .bind(unixDomainSocketPath: options.socket, cleanupExistingSocketFile: true).get()
-    }
-
-    /// Every connection is two descriptors; the soft limit is often a mere 1,024.
-    private func raiseFileLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0,
-            limit.rlim_cur < limit.rlim_max
-        else { return }
-        limit.rlim_cur = limit.rlim_max
-        if setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) != 0 {
-            logger.warning("the limit on open files could not be raised")
-        }
     }
 
     /// What the process knows while it serves. One task's own.

@@ -28,11 +28,13 @@ struct WebhookServer: Sendable {
 
     /// Serves until the task is cancelled. Certificates that are replaced are taken up within a minute.
     func run(_ clock: SystemClock) async throws {
+        var limits = HTTPListener.Limits()
+        limits.bodyBytes = APIServerLimits.reviewBytes
         while !Task.isCancelled {
             let (certificate, key) = try read()
             let listener = try await HTTPListener.start(
                 host: listen.host, port: listen.port, certificate: certificate, key: key,
-                group: MultiThreadedEventLoopGroup.singleton, handler: handler, bodyBytes: APIServerLimits.reviewBytes)
+                group: MultiThreadedEventLoopGroup.singleton, handler: handler, limits: limits)
             logger.info("the webhooks are served", metadata: ["address": "\(listen.host):\(listener.port)"])
             repeat {
                 try? await clock.sleep(for: .seconds(60))  // throws only when cancelled

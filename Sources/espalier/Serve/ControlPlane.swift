@@ -44,6 +44,7 @@ struct ControlPlane {
     private let logger: Logger
 
     static func start(_ settings: Settings, logger: Logger) async throws -> ControlPlane {
+        if !OpenFiles.raiseLimit() { logger.warning("the limit on open files could not be raised") }
         let clock = SystemClock()
         let random = SystemRandomSource()
         let directory = settings.dataDirectory
