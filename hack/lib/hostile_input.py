@@ -94,7 +94,7 @@ def json_bombs():
     yield Request("150 k bad labels", "POST", MAPS, lambda: (
         f'{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"x","labels":{{{members}}}}}}}').replace('"v"', '"!"'))
     yield Request("a string of 2.9 MiB", "POST", MAPS, lambda: config_map('{"a":"' + "x" * (29 * MIB // 10) + '"}'))
-    yield Request("2.9 MiB of escapes", "POST", MAPS, lambda: config_map('{"a":"' + "\\u0041" * 480_000 + '"}'))
+    yield Request("2.9 MiB of escapes", "POST", MAPS, lambda: config_map('{"a":"' + "\\u0041" * 480_000 + '"}'), expected=EITHER)
     yield Request("a name of 2 MiB", "POST", MAPS, lambda: config_map("{}", "x" * 2 * MIB))
     yield Request("a kind of 2 MiB", "POST", MAPS, lambda: '{"apiVersion":"v1","kind":"' + "K" * 2 * MIB + '"}')
     yield Request("no kind, 2 MiB", "POST", LOOSE, lambda: '{"a":"' + "K" * 2 * MIB + '"}')
@@ -135,7 +135,7 @@ def yaml_bombs():
     yield Request("flow, 1 M deep", "POST", MAPS, "[" * MIB, YAML)
     yield Request("blocks, 1,000 deep", "POST", MAPS, lambda: "\n".join(" " * n + "a:" for n in range(1000)), YAML)
     yield Request("a sequence in a sequence, 500 k deep", "POST", MAPS, lambda: "- " * 500_000, YAML)
-    yield Request("a scalar of 2.9 MiB", "POST", MAPS, lambda: head + "a: |\n  " + "x" * (29 * MIB // 10), YAML)
+    yield Request("a scalar of 2.9 MiB", "POST", MAPS, lambda: head + "data:\n  a: |\n    " + "x" * (29 * MIB // 10), YAML)
     yield Request("500 k documents", "POST", MAPS, lambda: "--- a\n" * 500_000, YAML)
     yield Request("a complex key, 100 k times", "POST", MAPS, lambda: "? [a]\n: b\n" * 100_000, YAML)
     yield Request("tags", "POST", MAPS, lambda: head + "a: !!binary " + "A" * MIB + "\nb: !!python/object:os.system x\n", YAML)
@@ -248,7 +248,6 @@ def exchanges(token):
     yield "a length and pieces", f"{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode(), [400]
     yield "pieces without an end", f"{post}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 8, [413]
     yield "a piece of 2^64 bytes", f"{post}Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n".encode(), [400]
-    yield "a piece with 1 MiB of extension", f"{post}Transfer-Encoding: chunked\r\n\r\n1;".encode() + b"a" * 2 * MIB, [400, 413, 431, None]
     yield "10 k trailers", (f"{post}Transfer-Encoding: chunked\r\n\r\n0\r\n" + "a: b\r\n" * 10_000 + "\r\n").encode(), [400, 413, 431]
     yield "a space before the colon", f"GET /api HTTP/1.1\r\nHost : a\r\n\r\n".encode(), [400]
     yield "a folded header", f"GET /api HTTP/1.1\r\nHost: a\r\nx: a\r\n b\r\n\r\n".encode(), [400, 401]

@@ -31,12 +31,13 @@ extension MergeType {
         var removed: [FieldSet.Entry] = []
 
         mutating func append(_ element: PathElement, _ difference: Difference) {
-            add(element, difference.itself == .added, difference.added, to: &added)
-            add(element, difference.itself == .modified, difference.modified, to: &modified)
-            add(element, difference.itself == .removed, difference.removed, to: &removed)
+            Self.add(element, difference.itself == .added, difference.added, to: &added)
+            Self.add(element, difference.itself == .modified, difference.modified, to: &modified)
+            Self.add(element, difference.itself == .removed, difference.removed, to: &removed)
         }
 
-        private func add(
+        /// Of the type and not of a value: a second `self` would make each entry cost a copy of all.
+        private static func add(
             _ element: PathElement, _ isMember: Bool, _ children: FieldSet, to entries: inout [FieldSet.Entry]
         ) {
             if isMember || !children.isEmpty {

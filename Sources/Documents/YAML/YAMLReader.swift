@@ -61,7 +61,8 @@ package enum YAMLReader {
         try stream(bytes, file).flatMap { $0.flattened() }
     }
 
-    /// The first document in `bytes` that is not empty, a List as it is; what follows is not read. `nil` where there is none.
+    /// The first document in `bytes` that is not empty, a List as it is; what follows is not read. `nil` where there is
+    /// none.
     package static func first(in bytes: [UInt8], file: String) throws(YAMLError) -> YAMLDocument? {
         try stream(bytes, file, limit: 1).first
     }
