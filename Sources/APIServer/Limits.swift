@@ -30,6 +30,14 @@ package enum APIServerLimits {
     package static let protobufDepth = 64
     /// Addresses tried for a Service before the range counts as full.
     package static let addressAttempts = 65_536
+    /// Documents one review asks a conversion webhook for, bytes it may answer, and how long it may take.
+    static let conversionDocuments = 500
+    static let conversionBytes = 64 * 1024 * 1024
+    static let conversionTimeout = Duration.seconds(30)
+    /// Reviews for one request.
+    static let conversionRounds = 256
+    /// Webhooks whose connections are kept.
+    static let conversionClients = 64
     /// How long events are kept.
     package static let eventAge = Duration.seconds(3600)
 

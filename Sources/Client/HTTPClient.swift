@@ -168,7 +168,8 @@ package final class HTTPClient: Sendable {
 
     private func connect() async throws(APIError) -> any Channel {
         let tls = endpoint.isPlain ? nil : tls
-        let name = Self.isAddress(endpoint.host) ? nil : endpoint.host
+        let name = endpoint.serverName ?? (Self.isAddress(endpoint.host) ? nil : endpoint.host)
+        let timeout = TimeAmount(endpoint.responseTimeout)
         do {
             return try await ClientBootstrap(group: group)
                 .connectTimeout(ClientLimits.connectTimeout)
@@ -179,7 +180,7 @@ package final class HTTPClient: Sendable {
                         if let tls { try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name)) }
                         try pipeline.addHTTPClientHandlers()
                         try pipeline.addHandler(
-                            ExchangeHandler { [weak self, weak channel] isReusable in
+                            ExchangeHandler(timeout: timeout) { [weak self, weak channel] isReusable in
                                 if isReusable, let channel { self?.keep(channel) }
                             })
                     }

@@ -55,7 +55,12 @@ final class ExchangeHandler: ChannelInboundHandler {
     private let onIdle: (_ isReusable: Bool) -> Void
     private(set) var sawBytes = false
 
-    init(onIdle: @escaping (_ isReusable: Bool) -> Void) { self.onIdle = onIdle }
+    private let timeout: TimeAmount
+
+    init(timeout: TimeAmount, onIdle: @escaping (_ isReusable: Bool) -> Void) {
+        self.timeout = timeout
+        self.onIdle = onIdle
+    }
 
     /// Sends a request. With `streams`, a successful answer's body arrives as a stream; any other body is collected.
     func start(
@@ -142,7 +147,7 @@ final class ExchangeHandler: ChannelInboundHandler {
 
     private func restartTimeout(on loop: any EventLoop, _ channel: any Channel) {
         exchange?.timeout?.cancel()
-        exchange?.timeout = loop.scheduleTask(in: ClientLimits.responseTimeout) { channel.close(promise: nil) }
+        exchange?.timeout = loop.scheduleTask(in: timeout) { channel.close(promise: nil) }
     }
 }
 

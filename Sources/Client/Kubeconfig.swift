@@ -44,22 +44,11 @@ package enum Kubeconfig {
     }
 
     private static func server(_ url: String, _ file: String) throws(APIError) -> Endpoint {
-        guard url.hasPrefix("https://") else {
-            throw APIError.badRequest("\(file): expected a server that begins with https://, found \"\(url)\"")
+        do throws(APIError) {
+            return try Endpoint(url: url)
+        } catch {
+            throw APIError.badRequest("\(file): \(error.message)")
         }
-        let rest = url.dropFirst("https://".count)
-        let authority = rest.prefix { $0 != "/" }
-        let path = rest.dropFirst(authority.count)
-        let isBracketed = authority.hasPrefix("[")
-        let colon = authority.lastIndex(of: ":").flatMap { isBracketed && authority[$0...].contains("]") ? nil : $0 }
-        let host = authority[..<(colon ?? authority.endIndex)].filter { $0 != "[" && $0 != "]" }
-        let port = colon.map { Int(authority[authority.index(after: $0)...]) } ?? 443
-        guard let port, (1...65535).contains(port), !host.isEmpty else {
-            throw APIError.badRequest("\(file): expected a server as https://host:port, found \"\(url)\"")
-        }
-        var endpoint = Endpoint(host: String(host), port: port)
-        endpoint.basePath = path == "/" ? "" : String(path)
-        return endpoint
     }
 
     /// The endpoint of the cluster this process runs in, from what every pod is given: the environment and the files of

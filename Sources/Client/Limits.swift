@@ -19,7 +19,7 @@ package enum ClientLimits {
     static let busySeconds = 10
     static let connectTimeout = TimeAmount.seconds(10)
     /// How long a server may take to begin its answer, and to go on with one that is not a stream.
-    static let responseTimeout = TimeAmount.seconds(60)
+    package static let responseTimeout = Duration.seconds(60)
     /// How long a watch asks the server to last before it is resumed.
     static let watchSeconds = 300
     /// How long to wait after a watch that ended without a word.

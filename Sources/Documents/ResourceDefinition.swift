@@ -44,6 +44,20 @@ package struct ResourceDefinition: Sendable {
         }
     }
 
+    /// Who converts documents between versions.
+    package struct ConversionWebhook: Sendable, Hashable {
+        package enum Place: Sendable, Hashable {
+            case url(String)
+            case service(namespace: String, name: String, path: String, port: Int)
+        }
+
+        package var place: Place
+        /// PEM; empty: the system's authorities.
+        package var authority: [UInt8]
+        /// Of the ConversionReview: the first of those it takes that we speak.
+        package var reviewVersion: String
+    }
+
     package var group: String
     package var kind: String
     package var listKind: String
@@ -58,6 +72,9 @@ package struct ResourceDefinition: Sendable {
     package var verbs: [String]
     /// Built-in kinds accept strategic merge patches and updates without a resourceVersion; others do not.
     package var isBuiltIn: Bool
+
+    /// `nil`: versions differ in their name alone.
+    package var conversion: ConversionWebhook?
 
     /// The resource whose documents this one shows in another form; `nil` where it has documents of its own.
     package var storedAs: GroupResource?
@@ -93,6 +110,29 @@ package struct ResourceDefinition: Sendable {
         verbs = annotations["espalier.dev/verbs"].map { $0.split(separator: ",").map(String.init) } ?? Self.allVerbs
         isBuiltIn = annotations["espalier.dev/built-in"] == "true"
         storedAs = annotations["espalier.dev/stored-as"].map { GroupResource(group: "", resource: $0) }
+        conversion = ConversionWebhook(spec["conversion"] ?? .null)
+    }
+}
+
+extension ResourceDefinition.ConversionWebhook {
+    /// Reads `spec.conversion`; `nil` where no webhook converts.
+    init?(_ json: JSON) {
+        guard json["strategy"]?.stringValue == "Webhook", let webhook = json["webhook"] else { return nil }
+        let client = webhook["clientConfig"] ?? .null
+        if let url = client["url"]?.stringValue {
+            place = .url(url)
+        } else if let service = client["service"], let name = service["name"]?.stringValue,
+            let namespace = service["namespace"]?.stringValue
+        {
+            place = .service(
+                namespace: namespace, name: name, path: service["path"]?.stringValue ?? "/",
+                port: Int(clamping: service["port"]?.integerValue ?? 443))
+        } else {
+            return nil
+        }
+        authority = Base64.decode(client["caBundle"]?.stringValue ?? "") ?? []
+        let versions = (webhook["conversionReviewVersions"]?.arrayValue ?? []).compactMap(\.stringValue)
+        reviewVersion = versions.first { ["v1", "v1beta1"].contains($0) } ?? "v1"
     }
 }
 

@@ -17,8 +17,19 @@ package final class ServedResource: Sendable {
     package let keyPrefix: [UInt8]
     /// Field selector paths besides `metadata.name` and `metadata.namespace`.
     package let selectableFields: Set<String>
+    /// What a webhook has converted for the one request this was made for.
+    let conversions: Conversions?
+    /// How what is stored in the present version begins.
+    private let currentStart: [UInt8]
 
-    package init(_ definition: ResourceDefinition, _ version: ResourceDefinition.Version) {
+    package convenience init(_ definition: ResourceDefinition, _ version: ResourceDefinition.Version) {
+        self.init(definition, version, conversions: nil)
+    }
+
+    private init(
+        _ definition: ResourceDefinition, _ version: ResourceDefinition.Version, conversions: Conversions?
+    ) {
+        self.conversions = conversions
         self.definition = definition
         self.version = version
         groupResource = definition.groupResource
@@ -32,7 +43,19 @@ package final class ServedResource: Sendable {
             ).apiVersion
         keyPrefix = StoreKey.prefix(storageResource)
         selectableFields = Set(version.selectableFields.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 })
+        currentStart = Array("{\"apiVersion\":\"\(storageAPIVersion)\",".utf8)
     }
+
+    /// The same for one request, which has what webhooks convert in `conversions`.
+    func converting(with conversions: Conversions) -> ServedResource {
+        ServedResource(definition, version, conversions: conversions)
+    }
+
+    /// Whether stored bytes can be served as they are. They may be of a version that was once the stored one.
+    func isCurrent(_ bytes: some Collection<UInt8>) -> Bool { isStorageVersion && bytes.starts(with: currentStart) }
+
+    /// Whether documents may be stored in several versions.
+    var mayHoldOldVersions: Bool { !definition.isBuiltIn && definition.versions.count > 1 }
 
     package var isStorageVersion: Bool { apiVersion == storageAPIVersion }
     package var isNamespaced: Bool { definition.isNamespaced }

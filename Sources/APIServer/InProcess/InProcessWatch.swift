@@ -61,7 +61,7 @@ final class InProcessWatch: WatchStream {
         guard let resource = resources[key.resource], let json = try? JSONParser.parse(bytes) else {
             throw APIPipeline.internalError("\(key) changed to something unreadable")
         }
-        let document = VersionConversion.served(Document(json), as: resource)
+        let document = try VersionConversion.served(Document(json), as: resource)
         let kind: WatchEvent.Kind = change.kind == .delete ? .deleted : change.isCreate ? .added : .modified
         return WatchEvent(kind, key.resource, document)
     }

@@ -34,7 +34,7 @@ extension APIPipeline {
                 operations.append(.delete(key))
                 continue
             }
-            let encoding = EncodedDocument(VersionConversion.stored(document, from: write.resource))
+            let encoding = EncodedDocument(try VersionConversion.stored(document, from: write.resource))
             if encoding.bytes.count > APIServerLimits.documentBytes {
                 throw Self.tooLarge(APIServerLimits.documentBytes)
             }

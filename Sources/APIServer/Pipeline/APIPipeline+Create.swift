@@ -13,9 +13,13 @@ extension APIPipeline {
         var document = document
         try checkIdentity(&document, resource, namespace: namespace)
         let generates = document.name.isEmpty && !prefix(document).isEmpty
-        for _ in 0..<APIServerLimits.writeAttempts {
+        for attempt in 0..<APIServerLimits.writeAttempts {
             var candidate = document
-            if generates { candidate.json["metadata"]?["name"] = .string(generatedName(prefix(document))) }
+            if generates {
+                let suffix = attempt == 0 ? options.nameSuffix : nil
+                let name = String(prefix(document).prefix(58)) + (suffix ?? nameSuffix())
+                candidate.json["metadata"]?["name"] = .string(name)
+            }
             if let answer = try attemptCreate(resource, namespace, candidate, options, isApply: isApply) {
                 return answer
             }
@@ -93,11 +97,10 @@ extension APIPipeline {
         document.json["metadata"]?["generateName"]?.stringValue ?? ""
     }
 
-    /// A prefix with five letters behind it that form no words.
-    private func generatedName(_ prefix: String) -> String {
+    /// Five letters that form no words.
+    func nameSuffix() -> String {
         let alphabet = Array("bcdfghjklmnpqrstvwxz2456789")
-        let suffix = (0..<5).map { _ in alphabet[random.next(below: alphabet.count)] }
-        return String(prefix.prefix(58)) + String(suffix)
+        return String((0..<5).map { _ in alphabet[random.next(below: alphabet.count)] })
     }
 
     func prepareMetadata(_ document: inout Document, _ resource: ServedResource) {

@@ -116,8 +116,8 @@ extension APIPipeline {
     ) throws(APIError) -> (documents: [Document], revision: Revision?) {
         var documents: [Document] = []
         var revision: Revision?
-        for entry in store.snapshot(.sequenced).list(prefix: resource.prefix(namespace: namespace)) {
-            let document = try Self.decode(entry, resource)
+        let entries = store.snapshot(.sequenced).list(prefix: resource.prefix(namespace: namespace))
+        for (entry, document) in zip(entries, try Self.decode(entries, resource)) {
             guard selection.matches(document) else { continue }
             do throws(APIError) {
                 let answer = try delete(resource, entry.key.objectKey, request)

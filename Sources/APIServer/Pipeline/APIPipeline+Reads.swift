@@ -54,6 +54,7 @@ extension APIPipeline {
             let page = snapshot.list(
                 prefix: prefix, after: after, limit: request.limit > 0 ? request.limit - entries.count + 1 : nil)
             isEnd = request.limit == 0 || page.count <= request.limit - entries.count
+            if resource.conversions != nil, !request.selection.isEverything { _ = try Self.decode(page, resource) }
             for entry in page {
                 if request.limit > 0, entries.count == request.limit {
                     return self.page(entries, snapshot, request, resource)

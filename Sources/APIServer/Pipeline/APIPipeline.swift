@@ -168,7 +168,19 @@ package final class APIPipeline: Sendable {
 
     /// The document of an entry in the version of `resource`.
     static func decode(_ entry: Entry, _ resource: ServedResource) throws(APIError) -> Document {
-        VersionConversion.served(try decode(entry), as: resource)
+        try VersionConversion.served(try decode(entry), as: resource)
+    }
+
+    /// The documents of all entries. What a webhook has to convert of them is wanted together.
+    static func decode(_ entries: some Sequence<Entry>, _ resource: ServedResource) throws(APIError) -> [Document] {
+        var documents: [Document] = []
+        documents.reserveCapacity(entries.underestimatedCount)
+        guard let conversions = resource.conversions else {
+            for entry in entries { documents.append(try decode(entry, resource)) }
+            return documents
+        }
+        try conversions.each(entries) { entry throws(APIError) in documents.append(try decode(entry, resource)) }
+        return documents
     }
 
     static func internalError(_ message: String) -> APIError {
@@ -202,6 +214,8 @@ package struct WriteRequest: Sendable {
     package var fieldValidation = AdmissionRequest.FieldValidation.warn
     /// Apply only: takes fields over from other managers.
     package var force = false
+    /// The end of a name that is to be made up; `nil`: made up here. A request that is run again makes up the same.
+    package var nameSuffix: String?
     /// Members the request's body holds twice.
     package var duplicateFields: [String] = []
 

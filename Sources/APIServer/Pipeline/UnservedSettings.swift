@@ -24,12 +24,6 @@ enum UnservedSettings {
         case ("", "Pod"): pod(document.spec, at: "spec", &warnings)
         case ("apps", "Deployment"), ("apps", "ReplicaSet"):
             pod(document.spec["template"]?["spec"] ?? .null, at: "spec.template.spec", &warnings)
-        case ("apiextensions.k8s.io", "CustomResourceDefinition"):
-            if document.spec["conversion"]?["strategy"]?.stringValue == "Webhook" {
-                warnings.append(
-                    "spec.conversion.webhook is not called yet: versions are served as they are stored, under another name"
-                )
-            }
         case ("espalier.dev", "Plan"):
             if ["cpu", "memory"].contains(where: { document.spec[$0] != nil }) { warnings.append("spec: \(limits)") }
         default: break

@@ -1,11 +1,20 @@
 internal import Documents
 
 /// What changes when a document is read or written at another version than the one it is stored in. Versions of users'
-/// kinds differ in their name alone (strategy None). Pure.
+/// kinds differ in their name alone (strategy None), or a webhook knows more (strategy Webhook). Pure: what a webhook knows
+/// is in the resource's `conversions`, or has to be asked for first.
 enum VersionConversion {
     /// The stored document as `resource` serves it.
-    static func served(_ document: Document, as resource: ServedResource) -> Document {
-        if resource.isStorageVersion { return document }
+    static func served(_ document: Document, as resource: ServedResource) throws(APIError) -> Document {
+        if document.apiVersion.isSameBytes(as: resource.apiVersion) { return document }
+        if resource.definition.conversion != nil {
+            if let conversions = resource.conversions {
+                return try conversions.converted(document, to: resource.apiVersion)
+            }
+            // The server itself, when it tidies up, sees documents as they are stored.
+            if resource.isStorageVersion { return document }
+            throw APIPipeline.internalError("\(resource.apiVersion) is converted for clients alone")
+        }
         var document = document
         document["apiVersion"] = .string(resource.apiVersion)
         switch (resource.kind.group, resource.kind.kind) {
@@ -17,8 +26,11 @@ enum VersionConversion {
     }
 
     /// The document of a client as it is stored.
-    static func stored(_ document: Document, from resource: ServedResource) -> Document {
+    static func stored(_ document: Document, from resource: ServedResource) throws(APIError) -> Document {
         if resource.isStorageVersion { return document }
+        if let conversions = resource.conversions {
+            return try conversions.converted(document, to: resource.storageAPIVersion)
+        }
         var document = document
         switch (resource.kind.group, resource.kind.kind) {
         case ("autoscaling", "HorizontalPodAutoscaler"): AutoscalerConversion.toVersion2(&document)

@@ -12,7 +12,8 @@ extension APIExchange {
         if !version.isEmpty { _ = try Self.revision(version) }
         let entry = try pipeline.get(key, .durable)
         if representation.form == .document, resource.isStorageVersion {
-            return try answer(.ok, bytes: try APIPipeline.bytes(entry))
+            let bytes = try APIPipeline.bytes(entry)
+            if resource.isCurrent(bytes) { return try answer(.ok, bytes: bytes) }
         }
         try answer(.ok, try APIPipeline.decode(entry, resource), resource)
     }
@@ -83,10 +84,10 @@ extension APIExchange {
             let table = Table(
                 resource, version: version, included: try Table.included(query["includeObject"]),
                 now: pipeline.clock.now())
-            answer(.ok, table.json(try documents(list, resource), metadata: .object(metadata)))
+            answer(.ok, table.json(try APIPipeline.decode(list.entries, resource), metadata: .object(metadata)))
         case .partialMetadata(let version, _):
             var items: [JSON] = []
-            for document in try documents(list, resource) {
+            for document in try APIPipeline.decode(list.entries, resource) {
                 items.append(PartialMetadata.json(document, version: version))
             }
             answer(
@@ -102,32 +103,30 @@ extension APIExchange {
         }
     }
 
-    private func documents(_ list: ListAnswer, _ resource: ServedResource) throws(APIError) -> [Document] {
-        var documents: [Document] = []
-        documents.reserveCapacity(list.entries.count)
-        for entry in list.entries { documents.append(try APIPipeline.decode(entry, resource)) }
-        return documents
-    }
-
     /// A list whose items are the stored bytes, one behind the other.
     private func listBytes(_ resource: ServedResource, _ list: ListAnswer, _ metadata: JSON) throws(APIError) -> [UInt8]
     {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(list.entries.reduce(512) { $0 + $1.count + 1 })
         bytes.append(contentsOf: "{\"apiVersion\":\"\(resource.apiVersion)\",\"items\":[".utf8)
-        if resource.isStorageVersion {
+        var isCurrent = resource.isStorageVersion
+        let start = bytes.count
+        if isCurrent {
             do throws(StoreError) {
                 try list.entries.readValues { position, value in
                     if position > 0 { bytes.append(UInt8(ascii: ",")) }
+                    isCurrent = isCurrent && resource.isCurrent(value)
                     bytes.append(contentsOf: value)
                 }
             } catch {
                 throw APIError(error)
             }
-        } else {
-            for (position, entry) in list.entries.enumerated() {
+        }
+        if !isCurrent {
+            bytes.removeSubrange(start...)
+            for (position, document) in try APIPipeline.decode(list.entries, resource).enumerated() {
                 if position > 0 { bytes.append(UInt8(ascii: ",")) }
-                bytes.append(contentsOf: try APIPipeline.decode(entry, resource).json.encoded)
+                bytes.append(contentsOf: document.json.encoded)
             }
         }
         bytes.append(contentsOf: "],\"kind\":\"\(resource.definition.listKind)\",\"metadata\":".utf8)

@@ -76,6 +76,9 @@ extension APIExchange {
                 return try exchange.answer(status, bytes: bytes)
             }
             var document = answer.document
+            if resource.conversions != nil, let bytes = answer.bytes, let stored = try? JSONParser.parse(bytes) {
+                document = try VersionConversion.served(Document(stored), as: resource)
+            }
             document["apiVersion"] = .string(resource.apiVersion)
             if exchange.representation.form == .document { document = Document(document.json.sortedDeeply) }
             try exchange.answer(status, document, resource)
@@ -201,6 +204,7 @@ extension APIExchange {
             if manager.isEmpty { manager = "unknown" }
         }
         var request = WriteRequest(fieldManager: manager)
+        request.nameSuffix = nameSuffix
         request.isDryRun = try isDryRun(query.all("dryRun"), kind)
         switch query["fieldValidation"] {
         case "", "Warn": request.fieldValidation = .warn

@@ -12,6 +12,11 @@ final class APIExchange {
     let response: ResponseWriter
     var representation = Representation()
     var warnings: [String] = []
+    /// The resource of the request where a webhook converts its documents, with what was converted so far.
+    private var converting: ServedResource?
+    private var conversionRounds = APIServerLimits.conversionRounds
+    /// The end of a generated name, the same however often the request is run.
+    private(set) lazy var nameSuffix = pipeline.nameSuffix()
 
     init(
         _ handler: APIRequestHandler, _ request: HTTPRequest, _ identity: Identity, _ target: RequestTarget,
@@ -58,10 +63,11 @@ final class APIExchange {
 
     private func runResource(_ path: ResourcePath) throws(APIError) {
         guard
-            let resource = pipeline.catalogue.resource(
+            let found = pipeline.catalogue.resource(
                 group: path.group, version: path.version, resource: path.resource),
-            path.namespace == nil || resource.isNamespaced
+            path.namespace == nil || found.isNamespaced
         else { return notFound() }
+        let resource = prepareConversion(of: found)
         let isWatch = path.isWatch || query.flag("watch") && path.name == nil
         let verb: String
         switch (request.method, path.name) {
@@ -208,12 +214,52 @@ final class APIExchange {
         }
     }
 
-    private func finish(_ result: Result<Void, StoreError>, _ body: (APIExchange) throws(APIError) -> Void) {
+    private func finish(
+        _ result: Result<Void, StoreError>, _ body: @escaping (APIExchange) throws(APIError) -> Void
+    ) {
+        if case .failure(let error) = result { return refuse(APIError(error)) }
+        attempt(body) { $0.refuse($1) }
+    }
+}
+
+/// Requests for versions that a webhook converts.
+extension APIExchange {
+    private func prepareConversion(of resource: ServedResource) -> ServedResource {
+        if resource.definition.conversion == nil { return resource }
+        let known = converting?.conversions ?? Conversions()
+        let prepared = resource.converting(with: known)
+        converting = prepared
+        return prepared
+    }
+
+    /// Runs `body`, and again each time a webhook has converted what it lacked. Until it lacks nothing it has written
+    /// and answered nothing.
+    func attempt(
+        _ body: @escaping (APIExchange) throws(APIError) -> Void,
+        otherwise refuse: @escaping (APIExchange, APIError) -> Void
+    ) {
         do throws(APIError) {
-            if case .failure(let error) = result { throw APIError(error) }
             try body(self)
         } catch {
-            refuse(error)
+            guard error == Conversions.missing, let converting, conversionRounds > 0 else { return refuse(self, error) }
+            conversionRounds -= 1
+            convert(converting) { [self] failure in
+                if let failure { refuse(self, failure) } else { attempt(body, otherwise: refuse) }
+            }
+        }
+    }
+
+    /// Asks the webhook for what is wanted of it, and calls `done` on the event loop, with why it failed where it did.
+    func convert(_ resource: ServedResource, _ done: @escaping (APIError?) -> Void) {
+        guard let conversions = resource.conversions, let wanted = conversions.takeWanted() else {
+            return done(Conversions.missing)
+        }
+        let bound = NIOLoopBound(done, eventLoop: response.eventLoop)
+        let (converter, definition) = (handler.converter, resource.definition)
+        // Bridges the event loop to the webhook, which has its own deadline.
+        Task {
+            let failure = await converter.convert(wanted, definition, conversions)
+            bound.eventLoop.execute { bound.value(failure) }
         }
     }
 }

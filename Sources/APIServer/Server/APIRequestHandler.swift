@@ -10,6 +10,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
     let pipeline: APIPipeline
     let authorizer: any Authorizer
     let credentials: Credentials
+    let converter: ConversionCaller
     private let logs = Mutex<(any PodLogSource)?>(nil)
     private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
     private let checks = Mutex<[String: Check]>([:])
@@ -20,6 +21,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
     ) {
         self.pipeline = pipeline
         self.credentials = credentials
+        converter = ConversionCaller(pipeline: pipeline)
         self.authorizer = authorizer
     }
 
@@ -92,11 +94,8 @@ package final class APIRequestHandler: HTTPRequestHandler {
         do throws(APIError) {
             let target = try RequestTarget(parsing: Array(request.target.utf8))
             let exchange = APIExchange(self, request, identity, target, response)
-            do throws(APIError) {
-                try exchange.run()
-            } catch {
-                exchange.refuseWhenDurable(error)
-            }
+            exchange.attempt(
+                { exchange throws(APIError) in try exchange.run() }, otherwise: { $0.refuseWhenDurable($1) })
         } catch {
             response.send(error)
         }

@@ -58,7 +58,7 @@ struct WatchEvents {
     func event(_ change: Change, isFirst: Bool, now: Instant) throws(APIError) -> [UInt8]? {
         if selection.isEverything {
             let kind: Kind = change.kind == .delete ? .deleted : change.isCreate ? .added : .modified
-            guard case .document = form, resource.isStorageVersion else {
+            guard case .document = form, resource.isStorageVersion, !resource.mayHoldOldVersions else {
                 return try event(kind, APIPipeline.bytes(change), isFirst: isFirst, now: now)
             }
             // The same for all who watch so, and they are the most: made once.
@@ -93,7 +93,7 @@ struct WatchEvents {
         guard let json = try? JSONParser.parse(value) else {
             throw APIPipeline.internalError("a stored document cannot be read")
         }
-        return VersionConversion.served(Document(json), as: resource)
+        return try VersionConversion.served(Document(json), as: resource)
     }
 
     private func event(_ kind: Kind, _ value: [UInt8], isFirst: Bool, now: Instant) throws(APIError) -> [UInt8] {
@@ -106,7 +106,21 @@ struct WatchEvents {
         case .partialMetadata(let version, _):
             return line(kind.rawValue, PartialMetadata.json(try decode(value), version: version).encoded)
         default:
-            return line(kind.rawValue, resource.isStorageVersion ? value : try decode(value).json.encoded)
+            return line(kind.rawValue, resource.isCurrent(value) ? value : try decode(value).json.encoded)
+        }
+    }
+
+    /// Wants everything at once that a webhook has to convert of these changes.
+    func prepare(_ changes: [Change], now: Instant) throws(APIError) {
+        try resource.conversions?.each(changes) { change throws(APIError) in
+            _ = try event(change, isFirst: false, now: now)
+        }
+    }
+
+    /// As `prepare`, of documents that were there when the watch began.
+    func prepare(_ entries: ArraySlice<Entry>, now: Instant) throws(APIError) {
+        try resource.conversions?.each(entries) { entry throws(APIError) in
+            _ = try initial(entry, isFirst: false, now: now)
         }
     }
 
@@ -155,6 +169,10 @@ final class WatchResponse {
     private var initial: [Entry] = []
     private var sentInitial = 0
     private var marksInitialEvents = false
+    /// Changes that the cursor has given and the client has not.
+    private var changes: [Change] = []
+    /// Whether a webhook is being asked; nothing is sent meanwhile.
+    private var isConverting = false
     private var isFirst = true
     private var isArmed = false
     private var timers: [Scheduled<Void>] = []
@@ -221,41 +239,60 @@ final class WatchResponse {
     }
 
     private func sendBookmark() {
-        guard let cursor, sentInitial == initial.count, response.isWritable else { return }
+        guard let cursor, sentInitial == initial.count, changes.isEmpty, response.isWritable else { return }
         response.write(ByteBuffer(bytes: events.bookmark(cursor.revision, endsInitialEvents: false)))
     }
 
     /// Sends what there is, as long as the client takes it.
     private func pump() {
-        guard let cursor else { return }
+        guard let cursor, !isConverting else { return }
         do throws(APIError) {
             try pumpInitial(cursor)
             while response.isWritable, sentInitial == initial.count {
-                let changes = try poll(cursor)
+                if changes.isEmpty { changes = try poll(cursor) }
                 if changes.isEmpty { return arm(cursor) }
-                var buffer = ByteBuffer()
-                for change in changes {
-                    guard let bytes = try events.event(change, isFirst: isFirst, now: now) else { continue }
-                    isFirst = false
-                    buffer.writeBytes(bytes)
-                }
-                response.write(buffer)
+                try sendChanges()
             }
         } catch {
-            end(with: error)
+            if error == Conversions.missing { convert() } else { end(with: error) }
+        }
+    }
+
+    private func sendChanges() throws(APIError) {
+        try events.prepare(changes, now: now)
+        var buffer = ByteBuffer()
+        for change in changes {
+            guard let bytes = try events.event(change, isFirst: isFirst, now: now) else { continue }
+            isFirst = false
+            buffer.writeBytes(bytes)
+        }
+        changes = []
+        events.resource.conversions?.forget()
+        response.write(buffer)
+    }
+
+    private func convert() {
+        isConverting = true
+        exchange.convert(events.resource) { [self] failure in
+            isConverting = false
+            if cursor == nil { return }
+            if let failure { end(with: failure) } else { pump() }
         }
     }
 
     private func pumpInitial(_ cursor: Cursor) throws(APIError) {
         while sentInitial < initial.count, response.isWritable {
+            let end = min(initial.count, sentInitial + APIServerLimits.conversionDocuments)
+            try events.prepare(initial[sentInitial..<end], now: now)
             var buffer = ByteBuffer()
-            while sentInitial < initial.count, buffer.readableBytes < APIServerLimits.streamHighWatermark {
+            while sentInitial < end, buffer.readableBytes < APIServerLimits.streamHighWatermark {
                 if let bytes = try events.initial(initial[sentInitial], isFirst: isFirst, now: now) {
                     isFirst = false
                     buffer.writeBytes(bytes)
                 }
                 sentInitial += 1
             }
+            if sentInitial == end { events.resource.conversions?.forget() }
             response.write(buffer)
         }
         guard sentInitial == initial.count else { return }
