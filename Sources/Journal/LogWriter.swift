@@ -184,8 +184,8 @@ package struct LogWriter: Sendable {
         return segment
     }
 
-    /// Starts the next segment in a file that is on the device whole. It takes its name with the new header in it, so that
-    /// no segment ever has an older one.
+    /// Starts the next segment in a file that is on the device whole. It takes its name with the new header in it, so
+    /// that no segment ever has an older one.
     private mutating func startSegment(over spare: String, room: Int) throws(FileError) -> Segment {
         let segment = Segment(firstRevision: lastRevision + 1, previous: hash, isRecycled: true)
         let path = "\(directory)/\(segment.name)"

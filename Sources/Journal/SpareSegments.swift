@@ -16,8 +16,8 @@ package final class SpareSegments: Sendable {
         self.fileSystem = fileSystem
     }
 
-    /// Takes segments out of the log: some become spares, the rest is deleted. All of that is durable on return, and only
-    /// then a file is written over: until then a power cut may bring its old name back.
+    /// Takes segments out of the log: some become spares, the rest is deleted. All of that is durable on return, and
+    /// only then a file is written over: until then a power cut may bring its old name back.
     package func retire(_ names: [String]) throws(FileError) {
         if names.isEmpty { return }
         let room = JournalLimits.spareSegments - paths.withLock { $0.count }
@@ -38,8 +38,8 @@ package final class SpareSegments: Sendable {
     /// A file to write over, which is the taker's from now on.
     func take() -> String? { paths.withLock { $0.popLast() } }
 
-    /// Deletes all spares: at the end, and for a device that has no room. What stays because this fails goes at the next
-    /// start.
+    /// Deletes all spares: at the end, and for a device that has no room. What stays because this fails goes at the
+    /// next start.
     package func discard() {
         let all = paths.withLock { paths in
             defer { paths = [] }
