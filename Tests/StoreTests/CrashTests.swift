@@ -25,23 +25,29 @@ struct CrashTests {
         let seed = Self.firstSeed("every operation")
         var crashPoints = 0
         for script in 0..<UInt64(Self.scale) {
-            var complete = CrashingStore(seed: seed + script, transactions: 45)
-            #expect(try complete.live(crashingAt: nil) == false)
-            // Tables are written and merged on the way.
-            #expect(try complete.statistics.tables > 0)
-            #expect(try complete.statistics.merges > 0)
-            // And segments over the files of older ones, which their headers say.
-            #expect(complete.disk.contents.contains { $0.path.hasSuffix(".log") && $0.bytes[8] == 2 })
-            for point in 1...complete.disk.operations {
-                var store = CrashingStore(seed: seed + script, transactions: 45)
+            let (seed, operations) = try Self.eventfulLife(from: seed &+ script &* 1000)
+            for point in 1...operations {
+                var store = CrashingStore(seed: seed, transactions: 45)
                 guard try store.live(crashingAt: point) else { continue }
                 crashPoints += 1
                 try store.restart(nestedCrashes: 0)
-                try store.verify("seed \(seed + script), crash at operation \(point)")
+                try store.verify("seed \(seed), crash at operation \(point)")
             }
         }
         print("every operation: \(crashPoints) crash points")
         #expect(crashPoints > 120)
+    }
+
+    /// The first seed from `seed` on with which tables are written and merged on the way, and segments written over the
+    /// files of older ones, which their headers say; and how many operations of the disk that takes.
+    private static func eventfulLife(from seed: UInt64) throws -> (seed: UInt64, operations: Int) {
+        for seed in seed..<seed + 100 {
+            var store = CrashingStore(seed: seed, transactions: 45)
+            #expect(try store.live(crashingAt: nil) == false)
+            let isRecycled = store.disk.contents.contains { $0.path.hasSuffix(".log") && $0.bytes[8] == 2 }
+            if try store.statistics.merges > 0, isRecycled { return (seed, store.disk.operations) }
+        }
+        throw StoreError.invalid(reason: "no life from seed \(seed) on has tables, merges and recycled segments")
     }
 
     @Test func randomLivesWithCrashesDuringRecovery() throws {
