@@ -41,4 +41,12 @@ struct RollingUpdateTests {
             old: [.init(replicas: 1, available: 0), .init(replicas: 2, available: 2)])
         #expect(update.next().old == [0, 2])
     }
+
+    /// The old set was made smaller a moment ago, and its status does not say so yet.
+    @Test func podsThatAreToGoAreNotCountedOn() {
+        let update = RollingUpdate(
+            replicas: 4, surge: 1, unavailable: 1, new: .init(replicas: 2, available: 1),
+            old: [.init(replicas: 3, available: 4)])
+        #expect(update.next().old == [2])
+    }
 }

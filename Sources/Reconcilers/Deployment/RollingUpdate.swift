@@ -4,9 +4,10 @@ package struct RollingUpdate: Sendable, Equatable {
     package struct Set: Sendable, Equatable {
         package var replicas: Int
         package var available: Int
+        /// A status that lags behind a count that was lowered still holds pods that are to go: they are not counted on.
         package init(replicas: Int, available: Int) {
             self.replicas = replicas
-            self.available = available
+            self.available = min(available, replicas)
         }
     }
 
