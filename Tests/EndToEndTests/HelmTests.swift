@@ -2,10 +2,10 @@ import Testing
 
 /// Helm itself, called as a library, with a chart of many kinds.
 @Suite(.serialized) struct HelmTests {
-    private static let library = Command.environment("HELM_LIBRARY") ?? ""
+    private static let sharedObject = Command.environment("HELM_LIBRARY") ?? ""
 
     static var canRun: Bool {
-        RunningServer.binary != nil && !library.isEmpty
+        RunningServer.binary != nil && !sharedObject.isEmpty
             && ["python3", "timeout"].allSatisfy { Command.find($0) != nil }
     }
 
@@ -17,7 +17,7 @@ import Testing
         let ran = try Command.run(
             ["timeout", "-k", "90", "200", "python3", script, RunningServer.binary ?? "", part],
             environment: [
-                "PATH": Command.environment("PATH") ?? "", "HELM_LIBRARY": Self.library, "HOME": scratch,
+                "PATH": Command.environment("PATH") ?? "", "HELM_LIBRARY": Self.sharedObject, "HOME": scratch,
                 "TMPDIR": "/tmp",
             ], directory: scratch, scratch: scratch)
         #expect(ran.exit == 0, "\(ran.output)\(ran.error)")

@@ -35,27 +35,27 @@ class HelmError(Exception):
 class Helm:
     """The actions of Helm on one namespace."""
 
-    library = None
+    functions = None
 
     def __init__(self, kubeconfig, namespace):
-        if Helm.library is None:
-            Helm.library = ctypes.CDLL(os.environ["HELM_LIBRARY"])
-            Helm.library.helm_sdkpy_last_error.restype = ctypes.c_char_p
+        if Helm.functions is None:
+            Helm.functions = ctypes.CDLL(os.environ["HELM_LIBRARY"])
+            Helm.functions.helm_sdkpy_last_error.restype = ctypes.c_char_p
         self.handle = ctypes.c_ulonglong()
-        self._check(self.library.helm_sdkpy_config_create(
+        self._check(self.functions.helm_sdkpy_config_create(
             namespace.encode(), kubeconfig.encode(), None, b"{}", ctypes.byref(self.handle)))
 
     def close(self):
-        self.library.helm_sdkpy_config_destroy(self.handle)
+        self.functions.helm_sdkpy_config_destroy(self.handle)
 
     def _check(self, code):
         if code != 0:
-            raise HelmError(self.library.helm_sdkpy_last_error().decode())
+            raise HelmError(self.functions.helm_sdkpy_last_error().decode())
 
     def _call(self, action, *arguments):
         """Calls `action`; texts go over as bytes, everything else as it is. Answers what it says."""
         said = ctypes.c_char_p()
-        function = getattr(self.library, f"helm_sdkpy_{action}")
+        function = getattr(self.functions, f"helm_sdkpy_{action}")
         sent = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
         self._check(function(self.handle, *sent, ctypes.byref(said)))
         return json.loads(said.value)
