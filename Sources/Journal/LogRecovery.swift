@@ -149,9 +149,10 @@ package struct LogRecovery {
                     throw damage(name, offset, "\(reason), but the record at byte \(later) says that it was durable")
                 }
                 end = min(offset, bytes.count)
+                let isDirty = isLast && bytes[end...].contains { $0 != 0 }
                 return End(
-                    name: name, offset: end, size: bytes.count, isDirty: bytes[end...].contains { $0 != 0 },
-                    isTorn: RecordFormat.isTorn(bytes, at: end, segment: segment), durable: durable,
+                    name: name, offset: end, size: bytes.count, isDirty: isDirty,
+                    isTorn: isDirty && RecordFormat.isTorn(bytes, at: end, segment: segment), durable: durable,
                     tail: bytes[durable..<end])
             }
         }

@@ -22,7 +22,8 @@ import Testing
     private func review(_ names: [String] = ["w"], version: String = "v1", isList: Bool = false) -> ConversionReview {
         ConversionReview(
             documents: names.map { Document(Self.widget("v1", $0)) }, target: "example.com/v2",
-            subject: "example.com/v1, Kind=Widget\(isList ? "List" : "")", version: version, uid: "review-1")
+            subject: "example.com/v1, Kind=Widget\(isList ? "List" : "")", version: version, uid: "review-1",
+            isList: isList)
     }
 
     private static func answer(_ objects: [JSON], _ change: (inout JSON) -> Void = { _ in }) -> JSON {

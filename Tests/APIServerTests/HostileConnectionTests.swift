@@ -39,6 +39,14 @@ import Testing
 
         func send(_ text: String) throws { try channel.writeInbound(ByteBuffer(string: text)) }
 
+        /// A byte a second.
+        func trickle(seconds: Int) throws {
+            for _ in 0..<seconds {
+                channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+                try send("x")
+            }
+        }
+
         func received() throws -> String {
             var text = ""
             while case .byteBuffer(let bytes)? = try channel.readOutbound(as: IOData.self) {
@@ -61,10 +69,7 @@ import Testing
     @Test func aBodyHasItsTimeHoweverOftenAByteOfItComes() throws {
         let connection = try Connection()
         try connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
-        for _ in 0..<59 {
-            connection.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
-            try connection.send("x")
-        }
+        try connection.trickle(seconds: 59)
         #expect(try connection.received() == "")
         connection.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
         #expect(try connection.refusal() == ("408", "the body of the request did not come in time"))
@@ -76,10 +81,7 @@ import Testing
     @Test func aHeadHasItsTime() throws {
         let connection = try Connection()
         try connection.send("GET /")
-        for _ in 0..<29 {
-            connection.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
-            try connection.send("a")
-        }
+        try connection.trickle(seconds: 29)
         #expect(connection.channel.isActive)
         connection.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
         #expect(!connection.channel.isActive)

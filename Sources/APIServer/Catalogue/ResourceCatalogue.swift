@@ -51,8 +51,10 @@ package final class ServedResource: Sendable {
         ServedResource(definition, version, conversions: conversions)
     }
 
-    /// Whether stored bytes can be served as they are. They may be of a version that was once the stored one.
-    func isCurrent(_ bytes: some Collection<UInt8>) -> Bool { isStorageVersion && bytes.starts(with: currentStart) }
+    /// Whether stored bytes can be served as they are. Those of users' kinds may be of a version that was once stored.
+    func isCurrent(_ bytes: some Collection<UInt8>) -> Bool {
+        isStorageVersion && (definition.isBuiltIn || bytes.starts(with: currentStart))
+    }
 
     /// Whether documents may be stored in several versions.
     var mayHoldOldVersions: Bool { !definition.isBuiltIn && definition.versions.count > 1 }

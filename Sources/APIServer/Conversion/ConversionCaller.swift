@@ -29,7 +29,7 @@ final class ConversionCaller: Sendable {
         if wanted.isList { from.kind = definition.listKind }
         let review = ConversionReview(
             documents: wanted.documents, target: wanted.target, subject: "\(from.apiVersion), Kind=\(from.kind)",
-            version: webhook.reviewVersion, uid: pipeline.uniqueIdentifier())
+            version: webhook.reviewVersion, uid: pipeline.uniqueIdentifier(), isList: wanted.isList)
         do throws(APIError) {
             let converted = try review.converted(by: try await ask(webhook, review))
             conversions.learn(wanted, converted.map { Self.shaped($0, definition) })
@@ -48,7 +48,7 @@ final class ConversionCaller: Sendable {
         -> JSON
     {
         let (address, target, url) = try address(of: webhook, review)
-        let place = "Post \"\(url)\(target.contains("?") ? "&" : "?")timeout=30s\":"
+        let place = "Post \"\(url)\(target.contains("?") ? "&" : "?")\(Self.timeout)\":"
         do throws(APIError) {
             let client = try client(address)
             let answer = try await client.send(
@@ -67,6 +67,9 @@ final class ConversionCaller: Sendable {
             throw review.failed("\(place) \(error.message)")
         }
     }
+
+    /// How upstream's messages say how long it waits.
+    private static let timeout = "timeout=\(APIServerLimits.conversionTimeout.components.seconds)s"
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes.prefix(300), as: UTF8.self) }
 
@@ -88,13 +91,14 @@ final class ConversionCaller: Sendable {
             let url = "https://\(serverName):\(port)\(path)"
             let key = ObjectKey(WellKnown.services, namespace: namespace, name: name)
             guard let entry = try? pipeline.get(key, .durable), let service = try? APIPipeline.decode(entry) else {
-                throw review.failed("Post \"\(url)?timeout=30s\": service \"\(name)\" not found")
+                throw review.failed("Post \"\(url)?\(Self.timeout)\": service \"\(name)\" not found")
             }
             let host = service.spec["clusterIP"]?.stringValue ?? ""
             let ports = service.spec["ports"]?.arrayValue ?? []
             guard host.contains("."), ports.contains(where: { $0["port"]?.integerValue == Int64(port) }) else {
                 throw review.failed(
-                    "Post \"\(url)?timeout=30s\": service \"\(name)\" has no address of its own with a port \(port)")
+                    "Post \"\(url)?\(Self.timeout)\": service \"\(name)\" has no address of its own with a port \(port)"
+                )
             }
             return (
                 Address(host: host, port: port, serverName: serverName, authority: webhook.authority),

@@ -11,9 +11,8 @@ struct ConversionReview {
     /// Of the review itself: `v1` or `v1beta1`.
     let version: String
     let uid: String
-
-    var isList: Bool { subject.hasSuffix("List") && documents.first?.kind.isSameBytes(as: kind) == false }
-    private var kind: String { String(subject.split(separator: "=").last ?? "") }
+    /// Whether they were wanted together, as a list.
+    let isList: Bool
 
     var request: JSON {
         [
