@@ -20,6 +20,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let webSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let embedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let tls: [Target.Dependency] = [.product(name: "NIOSSL", package: "swift-nio-ssl")]
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -43,6 +44,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CBundle", exclude: ["kinds", "protobuf"]),
         .target(name: "CShim"),
         .executableTarget(
@@ -56,7 +58,7 @@ let package = Package(
         module("Admission", ["Seams", "Documents", "CEL"]),
         module("Client", ["Seams", "Documents"] + nio + tls),
         module("Buckets", ["Seams", "Documents", "Store", "Client"] + [crypto]),
-        module("APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle", logging, certificates, crypto] + nio + tls),
+        module("APIServer", ["Seams", "Documents", "Store", "Admission", "Client", "CBundle", "CZlib", webSocket, logging, certificates, crypto] + nio + tls),
         module("ControlLoop", ["Seams", "Documents", "Client", logging]),
         module("Reconcilers", ["Seams", "Documents", "Client", "ControlLoop", crypto, logging]),
         module("Node", ["Seams", "Documents", "Client", "CShim", logging] + nio),

@@ -62,4 +62,10 @@ package enum APIServerLimits {
     /// Bytes a streamed answer may hold back before it waits for its reader.
     static let streamHighWatermark = 256 * 1024
     static let backlog: Int32 = 1024
+    /// After a command has ended, what holds its output open has this long to write something more.
+    static let commandDrainPause = TimeAmount.milliseconds(200)
+    /// Streams of one SPDY connection at once: two for each connection that is forwarded.
+    static let spdyStreams = 2048
+    /// How long a client of SPDY may take to open the streams it has announced.
+    static let streamOpeningTime = TimeAmount.seconds(30)
 }

@@ -46,16 +46,30 @@ void stream_flush(struct stream *stream, struct log *log) {
     stream->length = 0;
 }
 
+static void copy(struct stream *stream, const char *bytes, size_t count) {
+    for (int i = 0; i < MAX_CLIENTS; i++) {
+        if (stream->copies[i] < 0 || write(stream->copies[i], bytes, count) >= 0 || errno == EAGAIN) continue;
+        close(stream->copies[i]);
+        stream->copies[i] = -1;
+    }
+}
+
 int stream_pump(struct stream *stream, struct log *log) {
     size_t room = sizeof stream->line - stream->length;
     ssize_t count = read(stream->descriptor, stream->line + stream->length, room);
-    if (count < 0) return errno == EAGAIN || errno == EINTR;
-    if (count == 0) {
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
+    // A terminal that nobody has open any more answers with an error.
+    if (count <= 0) {
         stream_flush(stream, log);
         close(stream->descriptor);
         stream->descriptor = -1;
+        for (int i = 0; i < MAX_CLIENTS; i++) {
+            close(stream->copies[i]);
+            stream->copies[i] = -1;
+        }
         return 0;
     }
+    copy(stream, stream->line + stream->length, (size_t)count);
     size_t end = stream->length + (size_t)count, start = 0, scanned = stream->length;
     char *found;
     while ((found = memchr(stream->line + scanned, '\n', end - scanned))) {

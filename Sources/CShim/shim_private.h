@@ -8,6 +8,9 @@ enum { MAX_SPECIFICATION = 4 << 20, MAX_WORDS = 16384 };
 // Processes and threads of one pod.
 enum { MAX_PROCESSES = 4096 };
 
+// Those who look on at one container at once.
+enum { MAX_CLIENTS = 16 };
+
 struct specification {
     char *buffer;             // owns every string below
     size_t length;
@@ -17,6 +20,10 @@ struct specification {
     long long log_bytes;      // a log file is put aside above this
     long uid, gid;            // -1: stay who we are
     int sandbox;              // argv is bwrap and takes --json-status-fd 3
+    int has_input;            // somebody may attach to standard input
+    int is_input_once;        // … one client, and its end is the input's end
+    int is_terminal;          // input and outputs are a terminal
+    long terminal_owner;      // -1: who we are
     char **arguments, **environment;
     int argument_count, environment_count;
 };
@@ -27,6 +34,7 @@ struct stream {
     const char *name;         // stdout or stderr
     size_t length;
     char line[16384];
+    int copies[MAX_CLIENTS];  // pipes of those who look on, -1 where there is none
 };
 
 struct log {
@@ -34,6 +42,18 @@ struct log {
     int descriptor;
     long long bytes, limit;
 };
+
+struct attachments {
+    int listener;                  // -1 where nobody can attach
+    int input;                     // writes what the container reads, or its terminal; -1 where there is none
+    int is_input_once;
+    int connections[MAX_CLIENTS];  // -1 where there is none
+};
+
+// Listens at `directory/attach`. 0 or -1.
+int attachments_open(struct attachments *attachments, const char *directory);
+// Takes one client, and gives it its descriptors.
+void attachments_accept(struct attachments *attachments, struct stream *streams);
 
 int specification_read(int descriptor, struct specification *specification);
 // Wipes and frees what may hold secrets. Only the numbers stay.
@@ -51,6 +71,8 @@ int shim_exec(int argc, char **argv);
 int become(long uid, long gid);
 // The `name=value` entries, each with its NUL, that stand in `descriptor`; ends with NULL. NULL with errno.
 char **read_environment(int descriptor);
+// Becomes the program, found through the environment's PATH. The exit code for what went wrong, which it has said.
+int run_program(char **argv, char **environment);
 // Calls `visit` for every descendant of `pid`, children before their own children. Returns how many.
 int each_descendant(pid_t pid, void (*visit)(pid_t));
 // The first child of `pid`, or 0.

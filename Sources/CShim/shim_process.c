@@ -1,14 +1,13 @@
-// What the shim knows of other processes, and its smaller programs: `drop` becomes another user, `exec` joins a
-// container.
+// What the shim knows of other processes, and its smaller program `drop`, which becomes another user.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -99,7 +98,7 @@ char **read_environment(int descriptor) {
     return environment;
 }
 
-static int run(char **argv, char **environment) {
+int run_program(char **argv, char **environment) {
     environ = environment;
     execvp(argv[0], argv);
     int reason = errno;
@@ -123,48 +122,11 @@ int shim_drop(int argc, char **argv) {
         dprintf(2, "cannot become user %s: %s\n", argv[0], strerror(errno));
         return 126;
     }
+    // A terminal belongs to one session, and the sandbox has begun another; without it there is no ^C.
+    if (isatty(0) && setsid() > 0) ioctl(0, TIOCSCTTY, 0);
     if (strcmp(argv[2], "-") && chdir(argv[2]) != 0) {
         dprintf(2, "cannot enter the working directory %s: %s\n", argv[2], strerror(errno));
         return 126;
     }
-    return run(argv + 5, environment);
-}
-
-// exec <pid> <start time> <uid> <gid> -- argv: runs a command inside the namespaces of a container's process, with its
-// environment, which takes effect only after the change of user.
-int shim_exec(int argc, char **argv) {
-    if (argc < 6 || strcmp(argv[4], "--")) return 64;
-    pid_t pid = (pid_t)atol(argv[0]);
-    int target = espalier_pidfd_open(pid);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/environ", pid);
-    int block = open(path, O_RDONLY | O_CLOEXEC);
-    // The pidfd pins the process; only then is its start time proof that it is the one that was meant.
-    if (target < 0 || espalier_start_time(pid) != strtoull(argv[1], NULL, 10)) {
-        dprintf(2, "the container's process %d has ended\n", pid);
-        return 125;
-    }
-    char **environment = read_environment(block);
-    close(block);
-    if (!environment) {
-        dprintf(2, "cannot read the environment of process %d: %s\n", pid, strerror(errno));
-        return 126;
-    }
-    int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-    if (setns(target, spaces) != 0 && setns(target, spaces | CLONE_NEWUSER) != 0) {
-        dprintf(2, "cannot enter the container of process %d: %s\n", pid, strerror(errno));
-        return 126;
-    }
-    close(target);
-    pid_t child = fork();
-    if (child < 0) return 126;
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        if (become(atol(argv[2]), atol(argv[3])) != 0) _exit(126);
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        _exit(run(argv + 5, environment));
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return run_program(argv + 5, environment);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -23,6 +24,7 @@ struct shim {
     struct specification specification;
     struct log log;
     struct stream streams[2];
+    struct attachments attachments;
     int status_pipe;        // bwrap's --json-status-fd, -1 when closed
     int signals;
     pid_t child;            // bwrap, or the container itself without a sandbox
@@ -61,7 +63,7 @@ static int put_down_environment(char *const *environment) {
 }
 
 // In the child, between fork and exec. Never returns.
-static void start_child(struct shim *shim, int out, int err, int status, int report) {
+static void start_child(struct shim *shim, int in, int out, int err, int status, int report) {
     struct specification *wanted = &shim->specification;
     sigset_t none;
     sigemptyset(&none);
@@ -82,7 +84,9 @@ static void start_child(struct shim *shim, int out, int err, int status, int rep
     // Moving the report up keeps it clear of the three descriptors and of bwrap's.
     int high = fcntl(report, F_DUPFD_CLOEXEC, 10);
     int high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;
-    failed = failed || dup2(out, 1) < 0 || dup2(err, 2) < 0;
+    failed = failed || dup2(out, 1) < 0 || dup2(err, 2) < 0 || (in >= 0 && dup2(in, 0) < 0);
+    // A terminal belongs to one session: in a sandbox to the one that `drop` begins.
+    if (!failed && wanted->is_terminal && !wanted->sandbox) failed = ioctl(0, TIOCSCTTY, 0) != 0;
     if (high_status >= 0) failed = failed || dup2(high_status, CONTROL) < 0;
     if (!failed && wanted->sandbox) {
         int environment = put_down_environment(wanted->environment);
@@ -99,21 +103,48 @@ static void start_child(struct shim *shim, int out, int err, int status, int rep
     _exit(reason == ENOENT ? 127 : 126);
 }
 
+// The container's end of input and outputs in `ends`, ours in the shim. 0 or -1.
+static int open_streams(struct shim *shim, int ends[3]) {
+    struct specification *wanted = &shim->specification;
+    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    shim->attachments.is_input_once = wanted->is_input_once;
+    if (wanted->is_terminal) {
+        char name[64];
+        int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (terminal < 0 || unlockpt(terminal) != 0 || ptsname_r(terminal, name, sizeof name) != 0) return -1;
+        ends[0] = ends[1] = ends[2] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (ends[0] < 0) return -1;
+        // So that the container's user can open it by its name.
+        if (wanted->terminal_owner >= 0 && fchown(ends[0], (uid_t)wanted->terminal_owner, (gid_t)-1) != 0) errno = 0;
+        shim->streams[0].descriptor = terminal;
+        // The terminal takes window sizes too, so each client has it, whether or not there is input.
+        shim->attachments.input = fcntl(terminal, F_DUPFD_CLOEXEC, 0);
+        shim->attachments.is_input_once = 0;
+        return 0;
+    }
+    for (int i = wanted->has_input ? 0 : 1; i < 3; i++)
+        if (pipe2(pipes[i], O_CLOEXEC) != 0) return -1;
+    ends[0] = pipes[0][0];
+    ends[1] = pipes[1][1];
+    ends[2] = pipes[2][1];
+    shim->attachments.input = pipes[0][1];
+    shim->streams[0].descriptor = pipes[1][0];
+    shim->streams[1].descriptor = pipes[2][0];
+    return 0;
+}
+
 // Starts the container. 0, or the errno of what failed.
 static int start(struct shim *shim) {
-    int out[2], err[2], status[2] = {-1, -1}, report[2];
-    if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC) || pipe2(report, O_CLOEXEC)) return errno;
+    int ends[3] = {-1, -1, -1}, status[2] = {-1, -1}, report[2];
+    if (open_streams(shim, ends) || pipe2(report, O_CLOEXEC)) return errno;
     if (shim->specification.sandbox && pipe2(status, O_CLOEXEC)) return errno;
     shim->started = wall_nanoseconds();
     shim->child = fork();
     if (shim->child < 0) return errno;
-    if (shim->child == 0) start_child(shim, out[1], err[1], status[1], report[1]);
-    close(out[1]);
-    close(err[1]);
+    if (shim->child == 0) start_child(shim, ends[0], ends[1], ends[2], status[1], report[1]);
+    for (int i = 0; i < 3; i++) close(ends[i]);
     close(report[1]);
     if (status[1] >= 0) close(status[1]);
-    shim->streams[0] = (struct stream){.descriptor = out[0], .name = "stdout"};
-    shim->streams[1] = (struct stream){.descriptor = err[0], .name = "stderr"};
     shim->status_pipe = status[0];
     for (int i = 0; i < 2; i++) fcntl(shim->streams[i].descriptor, F_SETFL, O_NONBLOCK);
     int reason = 0;
@@ -185,11 +216,13 @@ static void obey(struct shim *shim) {
 
 static void supervise(struct shim *shim) {
     while (!shim->ended) {
-        struct pollfd set[4] = {
+        struct pollfd set[5] = {
             {shim->signals, POLLIN, 0}, {shim->streams[0].descriptor, POLLIN, 0},
-            {shim->streams[1].descriptor, POLLIN, 0}, {shim->status_pipe, POLLIN, 0}};
-        if (poll(set, 4, -1) < 0 && errno != EINTR) break;
+            {shim->streams[1].descriptor, POLLIN, 0}, {shim->status_pipe, POLLIN, 0},
+            {shim->attachments.listener, POLLIN, 0}};
+        if (poll(set, 5, -1) < 0 && errno != EINTR) break;
         if (set[3].revents) read_status(shim);
+        if (set[4].revents) attachments_accept(&shim->attachments, shim->streams);
         for (int i = 0; i < 2; i++)
             if (set[i + 1].revents) stream_pump(&shim->streams[i], &shim->log);
         if (set[0].revents) obey(shim);
@@ -230,7 +263,11 @@ static void finish(struct shim *shim) {
 int shim_run(const char *directory) {
     static struct shim shim;
     shim.directory = directory;
-    shim.status_pipe = shim.streams[0].descriptor = shim.streams[1].descriptor = -1;
+    shim.status_pipe = shim.attachments.input = shim.attachments.listener = -1;
+    shim.streams[0] = (struct stream){.descriptor = -1, .name = "stdout"};
+    shim.streams[1] = (struct stream){.descriptor = -1, .name = "stderr"};
+    for (int i = 0; i < MAX_CLIENTS; i++)
+        shim.streams[0].copies[i] = shim.streams[1].copies[i] = shim.attachments.connections[i] = -1;
     prctl(PR_SET_NAME, "espalier-shim", 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
@@ -250,6 +287,8 @@ int shim_run(const char *directory) {
         return refused;
     }
     write_identity(&shim);
+    // Without it nobody can look on; the container runs all the same.
+    attachments_open(&shim.attachments, directory);
     int reason = start(&shim);
     if (shim.child <= 0) {
         // No pipes or no process could be had: nobody will ever end.

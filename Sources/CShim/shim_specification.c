@@ -13,6 +13,10 @@ static int take(struct specification *result, char *key, char *value) {
     else if (!strcmp(key, "uid")) result->uid = atol(value);
     else if (!strcmp(key, "gid")) result->gid = atol(value);
     else if (!strcmp(key, "sandbox")) result->sandbox = 1;
+    else if (!strcmp(key, "stdin")) result->has_input = 1;
+    else if (!strcmp(key, "stdin-once")) result->is_input_once = 1;
+    else if (!strcmp(key, "tty")) result->is_terminal = 1;
+    else if (!strcmp(key, "tty-owner")) result->terminal_owner = atol(value);
     else if (!strcmp(key, "arg") && result->argument_count < MAX_WORDS)
         result->arguments[result->argument_count++] = value;
     else if (!strcmp(key, "env") && result->environment_count < MAX_WORDS)
@@ -35,7 +39,7 @@ static ssize_t read_all(int descriptor, char *buffer, size_t capacity) {
 
 int specification_read(int descriptor, struct specification *result) {
     memset(result, 0, sizeof *result);
-    result->uid = result->gid = -1;
+    result->uid = result->gid = result->terminal_owner = -1;
     result->log_bytes = 10 << 20;
     result->buffer = calloc(1, MAX_SPECIFICATION);
     result->arguments = calloc(MAX_WORDS + 1, sizeof(char *));

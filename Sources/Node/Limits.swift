@@ -35,6 +35,8 @@ package enum Limits {
 
     package static let commandOutputBytes = 1 << 20
     package static let commandTimeout = Duration.seconds(10)
+    /// A port of a pod's own answers in no time, or its queue is full.
+    package static let connectTimeout = Duration.seconds(5)
     package static let shimAnswerTimeout = Duration.seconds(20)
     package static let stateFileBytes = 1 << 20
     package static let probeAnswerBytes = 4096

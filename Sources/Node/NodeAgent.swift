@@ -201,19 +201,25 @@ package final class NodeAgent: Sendable {
         }
     }
 
-    /// Finds the attempt a client asks for. Pods of one name follow each other, and an earlier one may still be ending:
-    /// the document says which is meant.
-    func attempt(of request: ContainerLogRequest) async throws(APIError) -> (
-        directory: PodDirectory, container: String, number: Int
-    ) {
+    /// The runner of a pod and the name of the container a client asks for. Pods of one name follow each other, and an
+    /// earlier one may still be ending: the document says which is meant.
+    private func runner(of request: ContainerLogRequest) async throws(APIError) -> PodRunner {
         let uid = try await client.get(request.key).uid
         guard let runner = runners.withLock({ $0[uid] }) else {
             throw .badRequest("pod \"\(request.key.name)\" is waiting to start: ContainerCreating")
         }
-        let container = runner.specification.containerName
-        if !request.container.isEmpty, request.container != container {
+        if !request.container.isEmpty, request.container != runner.specification.containerName {
             throw .badRequest("container \(request.container) is not valid for pod \(request.key.name)")
         }
+        return runner
+    }
+
+    /// Finds the attempt whose log a client asks for.
+    func attempt(of request: ContainerLogRequest) async throws(APIError) -> (
+        directory: PodDirectory, container: String, number: Int
+    ) {
+        let runner = try await runner(of: request)
+        let container = runner.specification.containerName
         let attempts = runner.directory.attempts(container).filter { runner.directory.state(container, $0) != .unused }
         let wanted = request.isPrevious ? attempts.dropLast().last : attempts.last
         guard let wanted else {
@@ -223,6 +229,19 @@ package final class NodeAgent: Sendable {
             throw .badRequest("\(what) in pod \"\(request.key.name)\" \(why)")
         }
         return (runner.directory, container, wanted)
+    }
+
+    /// Finds the attempt that runs now, for a command beside it or a connection to it.
+    func runningAttempt(of request: ContainerLogRequest) async throws(APIError) -> (runner: PodRunner, number: Int) {
+        let runner = try await runner(of: request)
+        let container = runner.specification.containerName
+        if let last = runner.directory.attempts(container).last, case .running = runner.directory.state(container, last)
+        {
+            return (runner, last)
+        }
+        throw APIError(
+            code: 500, reason: .internalError,
+            message: "container \"\(container)\" of pod \"\(request.key.name)\" is not running")
     }
 }
 

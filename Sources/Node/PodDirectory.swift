@@ -38,6 +38,7 @@ package struct PodDirectory: Sendable {
     package func volume(_ name: String) -> String { "\(path)/volumes/\(name)" }
     package func container(_ name: String) -> String { "\(path)/containers/\(name)" }
     package func attempt(_ container: String, _ number: Int) -> String { "\(self.container(container))/\(number)" }
+    package func attachSocket(_ container: String, _ number: Int) -> String { "\(attempt(container, number))/attach" }
     package func log(_ container: String, _ number: Int) -> String { "\(attempt(container, number))/log" }
 
     package var containers: [String] { StateFiles.names(in: "\(path)/containers") }

@@ -140,6 +140,10 @@ extension PodRunner {
             command: materials.command, environment: materials.environment,
             networkNamespace: context.podNetwork.namespacePath(of: specification.uid), isSandboxed: false, user: nil,
             workingDirectory: nil)
+        request.hasInput = specification.hasInput
+        request.isInputOnce = specification.isInputOnce
+        request.isTerminal = specification.isTerminal
+        request.terminalOwner = user
         guard case .bubblewrap(let path) = context.sandbox else {
             guard specification.volumeMounts.isEmpty else {
                 throw PodMaterials.Missing(

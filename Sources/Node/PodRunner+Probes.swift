@@ -1,6 +1,4 @@
-internal import CShim
 internal import Documents
-internal import Glibc
 internal import Seams
 internal import Synchronization
 
@@ -63,28 +61,13 @@ extension PodRunner {
 
     /// Runs a command beside the container's process, in its namespaces, with its environment and as its user.
     private func run(_ words: [String], timeout: Duration, _ attempt: Int) async throws(ProcessError) {
-        guard case .running(let shim) = directory.state(specification.containerName, attempt) else {
-            throw ProcessError(message: "the container is not running")
-        }
-        let process = shim.inner > 0 ? firstChild(shim.inner) ?? shim.inner : shim.child
-        let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
-        let isInside = shim.inner > 0 || geteuid() == 0
-        var launch = ProcessLaunch(path: context.configuration.shimPath, arguments: ["espalier-shim"], environment: [])
-        if isInside {
-            launch.arguments += ["exec", String(process), String(espalier_start_time(process)), user, user, "--"]
-        } else {
-            launch.arguments += ["drop", user, user, "/", "-", "--"]
-            launch.environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
-                .map { String(decoding: $0, as: UTF8.self) }
-        }
-        launch.arguments += words
+        let place = try commandPlace(attempt)
+        let launch = ProcessLaunch(
+            path: context.configuration.shimPath,
+            arguments: ["espalier-shim", "exec", "wait"] + place.words + ["--"] + words, environment: place.environment)
         let result = try await context.spawner.run(launch, input: [], timeout: timeout)
         guard result.code == 0 else {
             throw ProcessError(message: "command ended with exit code \(result.code): \(result.text.prefix(200))")
         }
-    }
-
-    private func firstChild(_ pid: Int32) -> Int32? {
-        StateFiles.text("/proc/\(pid)/task/\(pid)/children")?.split(separator: " ").first.flatMap { Int32($0) }
     }
 }

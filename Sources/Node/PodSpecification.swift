@@ -22,6 +22,10 @@ package struct PodSpecification: Sendable {
     package var command: [String]
     package var arguments: [String]
     package var workingDirectory: String?
+    /// `stdin`, `stdinOnce` and `tty`.
+    package var hasInput: Bool
+    package var isInputOnce: Bool
+    package var isTerminal: Bool
     package var environment: [JSON]
     package var environmentSources: [JSON]
     package var ports: [Port]
@@ -51,6 +55,9 @@ package struct PodSpecification: Sendable {
         command = Self.strings(container["command"])
         arguments = Self.strings(container["args"])
         workingDirectory = container["workingDir"]?.stringValue
+        hasInput = container["stdin"]?.boolValue == true
+        isInputOnce = container["stdinOnce"]?.boolValue == true
+        isTerminal = container["tty"]?.boolValue == true
         environment = container["env"]?.arrayValue ?? []
         environmentSources = container["envFrom"]?.arrayValue ?? []
         ports = (container["ports"]?.arrayValue ?? []).compactMap {

@@ -17,6 +17,11 @@ package struct ShimLauncher: Sendable {
         /// Without a sandbox the shim changes user and folder itself.
         package var user: UInt32?
         package var workingDirectory: String?
+        /// Whether somebody may attach to standard input, and whether the first who does has all of it.
+        package var hasInput = false
+        package var isInputOnce = false
+        package var isTerminal = false
+        package var terminalOwner: UInt32?
     }
 
     package enum Answer: Sendable, Hashable {
@@ -69,6 +74,10 @@ package struct ShimLauncher: Sendable {
             add("gid", String(user))
         }
         if request.isSandboxed { add("sandbox", "1") }
+        if request.hasInput { add("stdin", "1") }
+        if request.isInputOnce { add("stdin-once", "1") }
+        if request.isTerminal { add("tty", "1") }
+        if let owner = request.terminalOwner { add("tty-owner", String(owner)) }
         for word in request.command { add("arg", word) }
         for line in request.environment + marks { add("env", line) }
         let zeros =

@@ -30,8 +30,7 @@ import Testing
 
         init(_ limits: HTTPListener.Limits = .init(), budget: BodyBudget = BodyBudget(bytes: 1 << 30)) throws {
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.configureHTTPServerPipeline(withErrorHandling: false)
-            try pipeline.addHandler(HTTPConnectionHandler(handler: handler, limits: limits, budget: budget))
+            try HTTPConnectionHandler.install(on: pipeline, handler: handler, limits: limits, budget: budget)
             channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         }
 

@@ -8,7 +8,7 @@ import Glibc
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
     case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens, table, snapshot,
-        cel, review, fieldsets, apply, definitions, patterns, client
+        cel, review, fieldsets, apply, definitions, patterns, client, spdy
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -18,7 +18,7 @@ public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMuta
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
             "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, "
-                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns or client"
+                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns, client or spdy"
         )
         exit(2)
     }
@@ -50,6 +50,7 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .definitions: fuzzDefinitions(input)
     case .patterns: fuzzPatterns(String(decoding: input, as: UTF8.self))
     case .client: fuzzClient(Array(input))
+    case .spdy: fuzzSPDY(Array(input))
     }
     return 0
 }

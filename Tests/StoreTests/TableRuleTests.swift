@@ -34,21 +34,24 @@ struct TableRuleTests {
         #expect(throws: TableChain.Gap.self) { try TableChain([range(10, 20)]) }
     }
 
-    @Test func fourOfASizeBecomeOne() {
+    @Test func eightOfASizeBecomeOne() {
         let policy = MergePolicy(segmentBytes: 50)
-        #expect(policy.run(sizes: [90, 90, 90], live: 1000) == nil)
-        #expect(policy.run(sizes: [90, 90, 90, 90], live: 1000) == 0..<4)
-        // The larger one is left alone until there are four of its size.
-        #expect(policy.run(sizes: [380, 90, 90], live: 1000) == nil)
-        #expect(policy.run(sizes: [380, 90, 90, 90, 90], live: 1000) == 1..<5)
-        #expect(policy.run(sizes: [380, 380, 300, 90, 90], live: 2000) == nil)
-        #expect(policy.run(sizes: [5000, 380, 380, 300, 210, 90], live: 9000) == 1..<6)
+        let small = [Int](repeating: 90, count: 8)
+        #expect(policy.run(sizes: Array(small.dropLast()), live: 1000) == nil)
+        #expect(policy.run(sizes: small, live: 1000) == 0..<8)
+        // The larger one is left alone until there are eight of its size.
+        #expect(policy.run(sizes: [780, 90, 90], live: 1000) == nil)
+        #expect(policy.run(sizes: [780] + small, live: 1000) == 1..<9)
+        let larger = [Int](repeating: 780, count: 7)
+        #expect(policy.run(sizes: larger + [90, 90], live: 9000) == nil)
+        #expect(policy.run(sizes: [50_000] + larger + [410, 90], live: 90_000) == 1..<10)
     }
 
     @Test func muchThatIsDeadBecomesOne() {
         let policy = MergePolicy(segmentBytes: 50)
         #expect(policy.run(sizes: [1000, 500], live: 1000) == nil)
-        #expect(policy.run(sizes: [1000, 700], live: 1000) == 0..<2)
+        #expect(policy.run(sizes: [1000, 1100], live: 1000) == nil)
+        #expect(policy.run(sizes: [1000, 1200], live: 1000) == 0..<2)
         // There is nothing to merge one table with.
         #expect(policy.run(sizes: [1000], live: 10) == nil)
     }
@@ -65,9 +68,9 @@ struct TableRuleTests {
                 copied += size
                 sizes.replaceSubrange(run, with: [size])
             }
-            #expect(sizes.count <= 22)
+            #expect(sizes.count <= 4 * MergePolicy.width)
         }
-        #expect(copied <= 8192 * 7)
+        #expect(copied <= 8192 * 5)
     }
 
     @Test func aTableHoldsTheNewestOfEachKeyAndTheDeletionsOlderTablesNeed() {

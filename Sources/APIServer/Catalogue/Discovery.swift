@@ -197,10 +197,16 @@ package enum WellKnown {
     static let subresources: [GroupResource: [(name: String, kind: GroupVersionKind?, verbs: [String])]] = [
         namespaces: [("finalize", nil, ["update"])],
         pods: [
+            ("attach", GroupVersionKind(group: "", version: "v1", kind: "PodAttachOptions"), ["create", "get"]),
             ("binding", GroupVersionKind(group: "", version: "v1", kind: "Binding"), ["create"]),
             ("ephemeralcontainers", nil, ["get", "patch", "update"]),
             ("eviction", GroupVersionKind(group: "policy", version: "v1", kind: "Eviction"), ["create"]),
-            ("log", nil, ["get"]), ("resize", nil, ["get", "patch", "update"]),
+            ("exec", GroupVersionKind(group: "", version: "v1", kind: "PodExecOptions"), ["create", "get"]),
+            ("log", nil, ["get"]),
+            (
+                "portforward", GroupVersionKind(group: "", version: "v1", kind: "PodPortForwardOptions"),
+                ["create", "get"]
+            ), ("resize", nil, ["get", "patch", "update"]),
         ],
         serviceAccounts: [
             (

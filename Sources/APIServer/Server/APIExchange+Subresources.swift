@@ -31,10 +31,13 @@ extension APIExchange {
         case ("binding", "create"): try bind(key)
         case ("eviction", "create"): try evict(key)
         case ("ephemeralcontainers", _), ("resize", _): try runPart(verb, subresource, resource, key)
-        case ("exec", _), ("attach", _), ("portforward", _), ("proxy", _):
+        case ("exec", "get"), ("exec", "create"): try runCommand(key, isAttach: false)
+        case ("attach", "get"), ("attach", "create"): try runCommand(key, isAttach: true)
+        case ("portforward", "get"), ("portforward", "create"): try runPortForward(key)
+        case ("proxy", _):
             throw APIError(
                 code: 501, reason: .methodNotAllowed,
-                message: "pods/\(subresource) is not implemented yet; read the log with pods/log")
+                message: "pods/proxy is not implemented yet; reach the pod with pods/portforward")
         case ("log", _), ("binding", _), ("eviction", _): throw Self.notSupported(verb, resource)
         default: throw .notFound(key.resource, key.name)
         }

@@ -12,6 +12,7 @@ package final class APIRequestHandler: HTTPRequestHandler {
     let credentials: Credentials
     let converter: ConversionCaller
     private let logs = Mutex<(any PodLogSource)?>(nil)
+    private let reach = Mutex<(any PodReach)?>(nil)
     private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
     private let checks = Mutex<[String: Check]>([:])
     private let gauges = Mutex<[String: @Sendable () -> Int]>([:])
@@ -27,6 +28,11 @@ package final class APIRequestHandler: HTTPRequestHandler {
 
     /// Where `pods/log` reads from; until it is set, logs are answered with 503.
     package func setLogSource(_ source: any PodLogSource) { logs.withLock { $0 = source } }
+
+    /// What `pods/exec`, `pods/attach` and `pods/portforward` reach into; until it is set, they are answered with 503.
+    package func setPodReach(_ source: any PodReach) { reach.withLock { $0 = source } }
+
+    var podReach: (any PodReach)? { reach.withLock { $0 } }
 
     /// What answers `/debug/store`; until it is set there is nothing there.
     package func setMaintenance(_ maintenance: StoreMaintenance) { storeMaintenance.withLock { $0 = maintenance } }

@@ -6,7 +6,7 @@ internal import NIOHTTP1
 ///
 /// A request is refused from its head alone where its credentials, its declared length or its encoding do not do; what it
 /// sends after that is thrown away unread, and the connection closes.
-final class HTTPConnectionHandler: ChannelInboundHandler {
+final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
@@ -25,11 +25,26 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
     private var reserved = 0
     private var state = State.idle
     private var timeout: Scheduled<Void>?
+    /// What makes HTTP of the connection's bytes, from the outside in.
+    private let http: [any RemovableChannelHandler]
 
-    init(handler: any HTTPRequestHandler, limits: HTTPListener.Limits, budget: BodyBudget) {
+    private init(handler: any HTTPRequestHandler, limits: HTTPListener.Limits, budget: BodyBudget) {
         self.handler = handler
         self.limits = limits
         self.budget = budget
+        // An upgrade hands on what came behind its head.
+        let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+        http = [HTTPResponseEncoder(), decoder, HTTPServerPipelineHandler(), NIOHTTPResponseHeadersValidator()]
+    }
+
+    /// Makes an accepted connection one that serves HTTP/1.1.
+    static func install(
+        on pipeline: ChannelPipeline.SynchronousOperations, handler: any HTTPRequestHandler,
+        limits: HTTPListener.Limits, budget: BodyBudget
+    ) throws {
+        let connection = HTTPConnectionHandler(handler: handler, limits: limits, budget: budget)
+        try pipeline.addHandlers(connection.http)
+        try pipeline.addHandler(connection)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { restartTimeout(APIServerLimits.headTimeout, context.channel) }
@@ -82,7 +97,9 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
         guard case .receiving(let head, let identity, let body) = state else { return }
         timeout?.cancel()
         releaseBudget()
-        let writer = writer(head, keepsAlive: head.isKeepAlive, context)
+        // Behind a request for an upgrade nothing more is read as HTTP, whether it is granted or not.
+        let keepsAlive = head.isKeepAlive && !head.headers.contains(name: "Upgrade")
+        let writer = writer(head, keepsAlive: keepsAlive, context)
         state = .answering(writer)
         let request = HTTPRequest(method: head.method, target: head.uri, headers: head.headers, body: body)
         handler.handle(request, from: identity, response: writer)
@@ -97,8 +114,30 @@ final class HTTPConnectionHandler: ChannelInboundHandler {
             case .isDone:
                 state = .idle
                 restartTimeout(APIServerLimits.idleTimeout, channel)
+            case .isUpgraded(let handlers):
+                state = .refused
+                timeout?.cancel()
+                leave(channel, to: handlers)
             }
         }
+    }
+
+    /// Puts `handlers` in the place of HTTP. The decoder goes last, and what it has not read goes to them.
+    private func leave(_ channel: any Channel, to handlers: [any ChannelHandler]) {
+        let pipeline = channel.pipeline.syncOperations
+        do {
+            try pipeline.addHandlers(handlers)
+        } catch {
+            return channel.close(promise: nil)
+        }
+        pipeline.removeHandler(self, promise: nil)
+        for handler in http.reversed() where !(handler is ByteToMessageHandler<HTTPRequestDecoder>) {
+            pipeline.removeHandler(handler, promise: nil)
+        }
+        for handler in http where handler is ByteToMessageHandler<HTTPRequestDecoder> {
+            pipeline.removeHandler(handler, promise: nil)
+        }
+        channel.read()
     }
 
     private func refuse(_ error: APIError, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {

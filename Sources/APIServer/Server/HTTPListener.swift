@@ -52,6 +52,8 @@ package final class HTTPListener: Sendable {
             .serverChannelOption(.backlog, value: APIServerLimits.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A stream may say nothing for hours, and its client be gone without a word.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(
                 .writeBufferWaterMark,
                 value: .init(low: APIServerLimits.streamHighWatermark / 2, high: APIServerLimits.streamHighWatermark)
@@ -63,8 +65,8 @@ package final class HTTPListener: Sendable {
                 return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: false)
-                    try pipeline.addHandler(HTTPConnectionHandler(handler: handler, limits: limits, budget: budget))
+                    try HTTPConnectionHandler.install(
+                        on: pipeline, handler: handler, limits: limits, budget: budget)
                 }
             }
             .bind(host: host, port: port).get()

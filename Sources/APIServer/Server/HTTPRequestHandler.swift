@@ -74,6 +74,8 @@ package final class ResponseWriter {
         /// The answer is complete, and the client has read too little of it for another one to begin.
         case waitsForReader
         case isDone
+        /// The connection leaves HTTP: what it speaks from here on.
+        case isUpgraded([any ChannelHandler])
     }
 
     init(channel: any Channel, isHead: Bool, keepsAlive: Bool, onEvent: @escaping (Event) -> Void) {
@@ -94,6 +96,17 @@ package final class ResponseWriter {
             channel.write(HTTPServerResponsePart.body(.byteBuffer(body)), promise: nil)
         }
         finish()
+    }
+
+    /// Answers 101: from here on the connection belongs to the handlers that `make` makes for it.
+    package func upgrade(_ headers: HTTPHeaders, to make: (any Channel) -> [any ChannelHandler]) {
+        if isDone { return }
+        isDone = true
+        closeObservers = []
+        let head = HTTPResponseHead(version: .http1_1, status: .switchingProtocols, headers: headers)
+        channel.write(HTTPServerResponsePart.head(head), promise: nil)
+        channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        onEvent(.isUpgraded(make(channel)))
     }
 
     /// Begins an answer whose body follows piece by piece.

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/// The shim's whole program: `espalier-shim run <directory>`, `drop <uid> <gid> -- argv`, `exec <pid> <start> … -- argv`.
+/// The shim's whole program: `espalier-shim run <directory>`, `drop <uid> <gid> -- argv`, `exec <mode> <pid> … -- argv`.
 /// Returns the exit code. The executable `espalier-shim` calls it; the espalier binary does so itself when it is
 /// started under that name, so that one copied file is a complete installation.
 int espalier_shim_main(int argc, char **argv);
@@ -37,6 +37,24 @@ uint64_t espalier_start_time(pid_t pid);
 
 /// Takes an exclusive lock without waiting: 1 taken, 0 another holds it, or -errno. The lock goes with the descriptor.
 int espalier_try_lock(int descriptor);
+
+/// Hands a descriptor through a Unix socket, and takes one: 0 and the descriptor, or -errno (EAGAIN: nothing yet; ENODATA:
+/// something else came, or the end).
+int espalier_send_descriptor(int socket, int descriptor);
+int espalier_receive_descriptor(int socket);
+
+/// A stream connection to the Unix socket at `path`, however long that is: the descriptor or -errno.
+int espalier_connect_local(const char *path);
+
+/// Tells a terminal's programs how large its window is. 0 or -errno.
+int espalier_set_window(int terminal, int columns, int rows);
+
+/// A TCP socket in the network namespace at `path` (NULL: our own) that connects to a port there, without waiting: the
+/// descriptor or -errno. The calling thread is back in its own namespace when this returns.
+int espalier_connect_in(const char *path, const char *address, int port);
+
+/// Whether a connecting socket has connected: 1, 0 not yet, or -errno.
+int espalier_has_connected(int descriptor);
 
 /// Whether `path` lies in memory (tmpfs or ramfs): 1 or 0.
 int espalier_is_memory_file_system(const char *path);

@@ -109,6 +109,7 @@ struct ControlPlane {
             configuration: NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network),
             client: client, clock: clock, random: random, logger: logger)
         service.handler.setLogSource(PodLogAdapter(node: node))
+        service.handler.setPodReach(PodReachAdapter(node: node))
 
         try PrivateFile.makeDirectory("\(directory)/keys")  // where sealing keys need not be
         let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")

@@ -1,0 +1,151 @@
+internal import Crypto
+internal import Documents
+internal import NIOCore
+internal import NIOHTTP1
+internal import Store
+
+/// What a request becomes that leaves HTTP behind: commands in pods, and their ports.
+extension APIExchange {
+    /// How a client wants its streams carried.
+    private enum Upgrade {
+        case webSocket(key: String, offered: [String])
+        case spdy(offered: [String])
+    }
+
+    private func upgrade() throws(APIError) -> Upgrade {
+        let wanted = header("Upgrade").lowercased()
+        let isUpgrade = header("Connection").lowercased().split(separator: ",")
+            .contains { $0.split(separator: " ") == ["upgrade"] }
+        switch isUpgrade ? wanted : "" {
+        case "websocket" where request.method == .GET:
+            let key = header("Sec-WebSocket-Key")
+            guard Base64.decode(key)?.count == 16, header("Sec-WebSocket-Version") == "13" else {
+                throw .badRequest("expected a WebSocket of version 13 with a key of 16 bytes")
+            }
+            return .webSocket(key: key, offered: list("Sec-WebSocket-Protocol"))
+        case "spdy/3.1": return .spdy(offered: list("X-Stream-Protocol-Version"))
+        default: throw .badRequest("Upgrade request required")
+        }
+    }
+
+    private func list(_ name: String) -> [String] {
+        request.headers[canonicalForm: name].map(String.init)
+    }
+
+    private var reach: any PodReach {
+        get throws(APIError) {
+            if let reach = handler.podReach { return reach }
+            throw APIError(
+                code: 503, reason: .serviceUnavailable, message: "no node runs pods yet; try again",
+                retryAfterSeconds: 1)
+        }
+    }
+
+    // MARK: Commands
+
+    func runCommand(_ key: ObjectKey, isAttach: Bool) throws(APIError) {
+        var wanted = PodCommandRequest(namespace: key.namespace, pod: key.name)
+        wanted.container = query["container"]
+        wanted.command = isAttach ? [] : query.all("command")
+        wanted.hasInput = query.flag("stdin")
+        wanted.hasOutput = query.flag("stdout")
+        wanted.isTerminal = query.flag("tty")
+        // A terminal has one output.
+        wanted.hasErrors = query.flag("stderr") && !wanted.isTerminal
+        if !isAttach, wanted.command.isEmpty {
+            throw .badRequest("you must specify at least one command for the container")
+        }
+        guard wanted.hasInput || wanted.hasOutput || wanted.hasErrors else {
+            throw .badRequest("you must specify at least 1 of stdin, stdout, stderr")
+        }
+        let upgrade = try upgrade()
+        _ = try pipeline.get(key, .durable)
+        let versions =
+            switch upgrade {
+            case .webSocket: ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+            case .spdy: [SPDYCommand.version]
+            }
+        let version = try choose(versions, upgrade)
+        let reach = try reach
+        let bound = NIOLoopBound(self, eventLoop: response.eventLoop)
+        // Bridges the event loop to the node, which starts the command.
+        Task { [wanted] in
+            let result: Result<any PodCommand, APIError>
+            do throws(APIError) {
+                result = .success(try await reach.start(wanted))
+            } catch {
+                result = .failure(error)
+            }
+            bound.eventLoop.execute {
+                let exchange = bound.value
+                switch result {
+                case .failure(let error): exchange.refuse(error)
+                case .success(let command) where !exchange.response.isOpen: CommandSession.discard(command)
+                case .success(let command):
+                    exchange.leaveHTTP(upgrade, version) { channel in
+                        if case .webSocket = upgrade { return WebSocketCommand(channel, command, wanted) }
+                        let connection = SPDYConnection(channel)
+                        _ = SPDYCommand(connection, command, wanted)
+                        return connection
+                    }
+                }
+            }
+        }
+    }
+
+    // MARK: Ports
+
+    func runPortForward(_ key: ObjectKey) throws(APIError) {
+        let upgrade = try upgrade()
+        _ = try pipeline.get(key, .durable)
+        let reach = try reach
+        let versions =
+            switch upgrade {
+            // SPDY in the messages of a WebSocket.
+            case .webSocket: ["SPDY/3.1+\(PortForwarding.version)"]
+            case .spdy: [PortForwarding.version]
+            }
+        leaveHTTP(upgrade, try choose(versions, upgrade)) { channel in
+            let connection = SPDYConnection(channel)
+            _ = PortForwarding(connection, reach, key)
+            return connection
+        }
+    }
+
+    // MARK: The upgrade
+
+    /// The first of `versions` that the client offers.
+    private func choose(_ versions: [String], _ upgrade: Upgrade) throws(APIError) -> String {
+        let offered =
+            switch upgrade {
+            case .webSocket(_, let offered), .spdy(let offered): offered
+            }
+        if let version = versions.first(where: offered.contains) { return version }
+        throw APIError(
+            code: 403, reason: .forbidden,
+            message: "unable to upgrade: unable to negotiate protocol: client supports \(offered), server accepts "
+                + "\(versions)")
+    }
+
+    /// Answers 101 and hands the connection to `handler`, which hears messages of a WebSocket or the bytes of SPDY.
+    private func leaveHTTP(
+        _ upgrade: Upgrade, _ version: String, _ handler: @escaping (any Channel) -> any ChannelHandler
+    ) {
+        var headers: HTTPHeaders = ["Connection": "Upgrade"]
+        switch upgrade {
+        case .webSocket(let key, _):
+            let proof = Insecure.SHA1.hash(data: Array("\(key)258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
+            headers.add(name: "Upgrade", value: "websocket")
+            headers.add(name: "Sec-WebSocket-Accept", value: Base64.encode(Array(proof)))
+            headers.add(name: "Sec-WebSocket-Protocol", value: version)
+        case .spdy:
+            headers.add(name: "Upgrade", value: "SPDY/3.1")
+            headers.add(name: "X-Stream-Protocol-Version", value: version)
+        }
+        response.upgrade(headers) { channel in
+            var handlers: [any ChannelHandler] = []
+            if case .webSocket = upgrade { handlers = WebSocketMessages.handlers() }
+            return handlers + [handler(channel)]
+        }
+    }
+}

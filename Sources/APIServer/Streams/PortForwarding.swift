@@ -1,0 +1,195 @@
+internal import Documents
+internal import NIOCore
+internal import NIOPosix
+
+/// Ports of a pod forwarded over one SPDY connection (`portforward.k8s.io`). Each connection of the client's side is
+/// two streams with the same `requestid`: `data`, and `error` for the words when it cannot be made.
+final class PortForwarding: SPDYStreamOwner {
+    static let version = "portforward.k8s.io"
+
+    private struct Pair {
+        var port = 0
+        var data: UInt32?
+        var error: UInt32?
+    }
+
+    private let connection: SPDYConnection
+    private let reach: any PodReach
+    private let pod: ObjectKey
+    /// By `requestid`, until both streams are there.
+    private var opening: [String: Pair] = [:]
+    /// By the number of the data stream.
+    private var sockets: [UInt32: Socket] = [:]
+
+    private final class Socket {
+        let pair: (port: Int, data: UInt32, error: UInt32)
+        var channel: (any Channel)?
+        var early: [ByteBuffer] = []
+        var isEndedThere = false
+
+        init(_ pair: (port: Int, data: UInt32, error: UInt32)) { self.pair = pair }
+    }
+
+    init(_ connection: SPDYConnection, _ reach: any PodReach, _ pod: ObjectKey) {
+        self.connection = connection
+        self.reach = reach
+        self.pod = pod
+        connection.setOwner(self) { [weak self] stream, headers in self?.open(stream, headers) }
+    }
+
+    private var eventLoop: any EventLoop { connection.channel.eventLoop }
+
+    private func open(_ stream: UInt32, _ headers: [SPDYFrame.Header]) -> String? {
+        guard let port = Int(headers["port"]), (1...65535).contains(port) else { return "expected a header port" }
+        let type = headers["streamtype"]
+        guard ["data", "error"].contains(type) else { return "invalid stream type \(type)" }
+        // Clients of old send no requestid, and the data stream behind the error stream.
+        let given = headers["requestid"]
+        let request = given.isEmpty ? "stream \(type == "error" ? stream : stream &- 2)" : given
+        var pair = opening[request] ?? Pair()
+        if type == "data" { pair.data = stream } else { pair.error = stream }
+        pair.port = port
+        opening[request] = pair
+        guard let data = pair.data, let error = pair.error else { return nil }
+        opening[request] = nil
+        let socket = Socket((port, data, error))
+        sockets[data] = socket
+        connect(socket)
+        return nil
+    }
+
+    private func connect(_ socket: Socket) {
+        let bound = NIOLoopBound((self, socket), eventLoop: eventLoop)
+        let (reach, pod, port) = (reach, pod, socket.pair.port)
+        // Bridges the event loop to the node, which waits for the connection.
+        Task {
+            let result: Result<Int32, APIError>
+            do throws(APIError) {
+                result = .success(try await reach.connect(namespace: pod.namespace, pod: pod.name, port: port))
+            } catch {
+                result = .failure(error)
+            }
+            bound.eventLoop.execute {
+                let (forwarding, socket) = bound.value
+                forwarding.onConnect(socket, result)
+            }
+        }
+    }
+
+    private func onConnect(_ socket: Socket, _ result: Result<Int32, APIError>) {
+        switch result {
+        case .failure(let error):
+            let words = "error forwarding port \(socket.pair.port) to pod \(pod.name): \(error.message)"
+            connection.send(ByteBuffer(string: words), on: socket.pair.error)
+            close(socket)
+        case .success(let descriptor):
+            let bound = NIOLoopBound((self, socket), eventLoop: eventLoop)
+            ClientBootstrap(group: eventLoop)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let (forwarding, socket) = bound.value
+                        try channel.pipeline.syncOperations.addHandler(
+                            ForwardedSocket(forwarding, socket.pair.data))
+                    }
+                }
+                .withConnectedSocket(descriptor)
+                .whenComplete { result in
+                    let (forwarding, socket) = bound.value
+                    forwarding.onOpen(socket, try? result.get())
+                }
+        }
+    }
+
+    private func onOpen(_ socket: Socket, _ channel: (any Channel)?) {
+        guard let channel, sockets[socket.pair.data] === socket, channel.isActive else {
+            channel?.close(promise: nil)
+            return close(socket)
+        }
+        socket.channel = channel
+        for bytes in socket.early { channel.writeAndFlush(bytes, promise: nil) }
+        socket.early = []
+        if socket.isEndedThere { channel.closeBehindWrites(.output) }
+        setReading(connection.channel, true)
+    }
+
+    private func close(_ socket: Socket) {
+        sockets[socket.pair.data] = nil
+        connection.send(ByteBuffer(), on: socket.pair.data, isLast: true)
+        connection.send(ByteBuffer(), on: socket.pair.error, isLast: true)
+        setReading(connection.channel, true)
+    }
+
+    // MARK: From the client
+
+    func receive(_ bytes: ByteBuffer, on stream: UInt32) {
+        guard let socket = sockets[stream] else { return }
+        guard let channel = socket.channel else {
+            socket.early.append(bytes)
+            return setReading(connection.channel, false)
+        }
+        channel.writeAndFlush(bytes, promise: nil)
+        if !channel.isWritable { setReading(connection.channel, false) }
+    }
+
+    func end(_ stream: UInt32, isReset: Bool) {
+        guard let socket = sockets[stream] else { return }
+        socket.isEndedThere = true
+        if isReset { socket.channel?.close(promise: nil) } else { socket.channel?.closeBehindWrites(.output) }
+    }
+
+    func onWritable() { for socket in sockets.values { socket.channel.map { setReading($0, true) } } }
+
+    func onClose() {
+        for socket in sockets.values { socket.channel?.close(promise: nil) }
+        (sockets, opening) = ([:], [:])
+    }
+
+    // MARK: From the pod
+
+    fileprivate func onRead(_ bytes: ByteBuffer, _ stream: UInt32) {
+        connection.send(bytes, on: stream)
+        if !connection.channel.isWritable {
+            for socket in sockets.values { socket.channel.map { setReading($0, false) } }
+        }
+    }
+
+    fileprivate func onSocketWritable() { setReading(connection.channel, true) }
+
+    fileprivate func onSocketEnd(_ stream: UInt32) { connection.send(ByteBuffer(), on: stream, isLast: true) }
+
+    fileprivate func onSocketClose(_ stream: UInt32) { if let socket = sockets[stream] { close(socket) } }
+
+    private func setReading(_ channel: any Channel, _ isOn: Bool) {
+        // A channel that is gone reads nothing anyway.
+        try? channel.syncOptions?.setOption(.autoRead, value: isOn)
+    }
+}
+
+/// A pod's end of a forwarded connection.
+private final class ForwardedSocket: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let forwarding: PortForwarding
+    private let stream: UInt32
+
+    init(_ forwarding: PortForwarding, _ stream: UInt32) {
+        self.forwarding = forwarding
+        self.stream = stream
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { forwarding.onRead(unwrapInboundIn(data), stream) }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { forwarding.onSocketWritable() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event { forwarding.onSocketEnd(stream) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { forwarding.onSocketClose(stream) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

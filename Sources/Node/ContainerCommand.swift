@@ -1,0 +1,230 @@
+internal import CShim
+package import Documents
+internal import Glibc
+internal import Seams
+internal import Synchronization
+
+/// A command that runs beside a container's process, for somebody who is there, or the container's own process with
+/// somebody who looks on: what it reads and writes, and its end. The descriptors belong to whoever asked for it, who
+/// closes them. A command is killed when this is let go of, or cancelled, or when the server ends.
+package final class ContainerCommand: Sendable {
+    /// How a command is run.
+    package struct Request: Sendable {
+        package var words: [String]
+        package var hasInput = false
+        package var hasOutput = false
+        package var hasErrors = false
+        /// On a terminal of the container's own: input, output and errors are one.
+        package var isTerminal = false
+
+        package init(words: [String]) { self.words = words }
+    }
+
+    /// What the command reads; `nil` where nothing was asked for.
+    package let input: Int32?
+    /// What it writes. On a terminal the same descriptor as `input`.
+    package let output: Int32?
+    package let errors: Int32?
+    private let isTerminal: Bool
+    /// The command's helper; `nil` where the container's own process is attached to.
+    private let process: ProcessIdentity?
+    private let spawner: any ProcessSpawner
+    /// Our end of what tells the other side that we are there, and us that the command has ended, and how.
+    private let control: Int32
+
+    /// Starts a command. `place` is where, in the words of `espalier-shim exec`: see Sources/CShim/shim_exec.c.
+    init(
+        _ request: Request, path: String, place: [String], environment: [String], spawner: any ProcessSpawner
+    ) async throws(ProcessError) {
+        var own: [Int32] = [], theirs: [Int32] = []
+        func fail(_ what: String) -> ProcessError {
+            let error = ProcessError(message: "cannot make \(what): \(systemMessage(errno))", number: errno)
+            for descriptor in own + theirs where descriptor >= 0 { close(descriptor) }
+            return error
+        }
+        // Ends of input, output and errors, ours and the command's.
+        for (index, isWanted) in [request.hasInput, request.hasOutput, request.hasErrors].enumerated() {
+            var ends: [Int32] = [-1, -1]
+            if isWanted, !request.isTerminal, pipe(&ends) != 0 { throw fail("a pipe") }
+            for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            own.append(ends[index == 0 ? 1 : 0])
+            theirs.append(ends[index == 0 ? 0 : 1])
+        }
+        var pair: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+            throw fail("a socket pair")
+        }
+        own.append(pair[0])
+        theirs.append(pair[1])
+        let mode = request.isTerminal ? "terminal" : "attend"
+        let process: ProcessIdentity
+        do {
+            process = try spawner.start(
+                ProcessLaunch(
+                    path: path, arguments: ["espalier-shim", "exec", mode] + place + ["--"] + request.words,
+                    environment: environment, descriptors: theirs))
+        } catch {
+            _ = fail("the command")
+            throw error
+        }
+        for descriptor in theirs where descriptor >= 0 { close(descriptor) }
+        control = pair[0]
+        self.process = process
+        self.spawner = spawner
+        isTerminal = request.isTerminal
+        if request.isTerminal {
+            await FileDescriptorWatcher.shared.readable(control)
+            let terminal = espalier_receive_descriptor(control)
+            guard terminal >= 0 else {
+                close(control)
+                await spawner.waitForExit(process)
+                throw ProcessError(message: "the container has no terminal for the command", number: -terminal)
+            }
+            (input, output, errors) = (terminal, terminal, nil)
+        } else {
+            (input, output, errors) = (Self.present(own[0]), Self.present(own[1]), Self.present(own[2]))
+        }
+    }
+
+    /// Attaches to the process behind the socket of an attempt (Sources/CShim/shim_attach.c).
+    init(attachingTo path: String, _ request: Request, spawner: any ProcessSpawner) async throws(ProcessError) {
+        let connection = espalier_connect_local(path)
+        if connection < 0 {
+            throw ProcessError(message: "cannot attach: \(systemMessage(-connection))", number: -connection)
+        }
+        var ends: [Int32?] = []
+        for isWanted in [request.hasInput, request.hasOutput, request.hasErrors] {
+            await FileDescriptorWatcher.shared.readable(connection)
+            let descriptor = espalier_receive_descriptor(connection)
+            guard descriptor >= 0 else {
+                for descriptor in ends + [connection] { if let descriptor { close(descriptor) } }
+                throw ProcessError(message: "cannot attach: too many look on already, or the container has ended")
+            }
+            ends.append(isWanted ? descriptor : nil)
+            if !isWanted { close(descriptor) }
+        }
+        (input, output, errors) = (ends[0], ends[1], ends[2])
+        isTerminal = request.isTerminal
+        process = nil
+        self.spawner = spawner
+        control = connection
+    }
+
+    private static func present(_ descriptor: Int32) -> Int32? { descriptor < 0 ? nil : descriptor }
+
+    deinit { close(control) }
+
+    /// The exit code, 128 and the signal's number where a signal ended it; 0 for what was attached to. Returns early
+    /// when cancelled.
+    package func wait() async -> Int32 {
+        await FileDescriptorWatcher.shared.readable(control)
+        guard let process else { return 0 }
+        var text = [UInt8](repeating: 0, count: 64)
+        let count = Task.isCancelled ? 0 : recv(control, &text, text.count, Int32(MSG_DONTWAIT))
+        cancel()
+        await spawner.waitForExit(process)
+        let words = String(decoding: text.prefix(max(0, count)), as: UTF8.self).split { $0 == " " || $0 == "\n" }
+        return words.count == 2 && words[0] == "exit" ? Int32(words[1]) ?? 137 : 137
+    }
+
+    /// Ends the command.
+    package func cancel() { shutdown(control, Int32(SHUT_RDWR)) }
+
+    /// Tells a terminal's programs how large its window is. Does nothing without a terminal, or once it is closed.
+    package func resize(columns: Int, rows: Int) {
+        if isTerminal, let input { espalier_set_window(input, Int32(clamping: columns), Int32(clamping: rows)) }
+    }
+}
+
+extension PodRunner {
+    /// Where a command of a container runs, in the words of `espalier-shim exec` behind its mode, and the environment
+    /// it gets where no container's can be taken.
+    func commandPlace(_ attempt: Int) throws(ProcessError) -> (words: [String], environment: [String]) {
+        guard case .running(let shim) = directory.state(specification.containerName, attempt) else {
+            throw ProcessError(message: "the container is not running")
+        }
+        let process = shim.inner > 0 ? firstChild(shim.inner) ?? shim.inner : shim.child
+        let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
+        let folder = specification.workingDirectory ?? "/"
+        // Without a sandbox and without rights there is nothing to enter, and nothing to enter it with.
+        guard shim.inner > 0 || geteuid() == 0 else {
+            let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
+            return (["-", "0", user, user, folder], environment.map { String(decoding: $0, as: UTF8.self) })
+        }
+        return ([String(process), String(espalier_start_time(process)), user, user, folder], [])
+    }
+
+    private func firstChild(_ pid: Int32) -> Int32? {
+        StateFiles.text("/proc/\(pid)/task/\(pid)/children")?.split(separator: " ").first.flatMap { Int32($0) }
+    }
+}
+
+extension NodeAgent {
+    /// Starts a command in a running container. `notFound` and `badRequest` as a real API server words them.
+    package func start(
+        _ request: ContainerCommand.Request, in container: ContainerLogRequest
+    ) async throws(APIError) -> ContainerCommand {
+        let (runner, attempt) = try await runningAttempt(of: container)
+        do {
+            let place = try runner.commandPlace(attempt)
+            return try await ContainerCommand(
+                request, path: configuration.shimPath, place: place.words, environment: place.environment,
+                spawner: spawner)
+        } catch {
+            throw Self.internalError("\(error)")
+        }
+    }
+
+    /// Attaches to a running container. `notFound` and `badRequest` as a real API server words them.
+    package func attach(
+        _ request: ContainerCommand.Request, to container: ContainerLogRequest
+    ) async throws(APIError) -> ContainerCommand {
+        let (runner, attempt) = try await runningAttempt(of: container)
+        var request = request
+        request.hasInput = request.hasInput && (runner.specification.hasInput || runner.specification.isTerminal)
+        request.isTerminal = runner.specification.isTerminal
+        do {
+            let socket = runner.directory.attachSocket(runner.specification.containerName, attempt)
+            return try await ContainerCommand(attachingTo: socket, request, spawner: spawner)
+        } catch {
+            throw Self.internalError("\(error)")
+        }
+    }
+
+    /// Connects to a port inside a pod, where it listens on the pod's own 127.0.0.1 or on its address. The socket is
+    /// the caller's. Throws with the words for whoever forwards the port.
+    package func connect(to port: Int, of pod: ObjectKey) async throws(APIError) -> Int32 {
+        let (runner, _) = try await runningAttempt(of: ContainerLogRequest(pod))
+        let listed = runner.specification.ports.first { $0.number == port }
+        let target = listed.map(runner.listeningPort) ?? port
+        let space = podNetwork.namespacePath(of: runner.specification.uid)
+        var reason = ""
+        let own = runner.address.withLock { $0 }
+        for address in space == nil ? ["127.0.0.1"] : ["127.0.0.1", own] {
+            do {
+                return try await connect(address, target, in: space)
+            } catch {
+                if reason.isEmpty { reason = "dial tcp4 \(address):\(target): connect: \(error)" }
+            }
+        }
+        throw Self.internalError("failed to connect to localhost:\(port) inside the pod, IPv4: \(reason)")
+    }
+
+    private func connect(_ address: String, _ port: Int, in space: String?) async throws(ProcessError) -> Int32 {
+        let descriptor = espalier_connect_in(space, address, Int32(port))
+        if descriptor < 0 { throw ProcessError(message: systemMessage(-descriptor), number: -descriptor) }
+        var state = espalier_has_connected(descriptor)
+        let deadline = clock.monotonic() + Limits.connectTimeout
+        while state == 0, clock.monotonic() < deadline, !Task.isCancelled {
+            try? await clock.sleep(for: .milliseconds(2))  // Cancelled: the loop's condition sees it.
+            state = espalier_has_connected(descriptor)
+        }
+        if state == 1 { return descriptor }
+        close(descriptor)
+        throw ProcessError(message: systemMessage(state == 0 ? ETIMEDOUT : -state), number: -state)
+    }
+
+    private static func internalError(_ message: String) -> APIError {
+        APIError(code: 500, reason: .internalError, message: message)
+    }
+}
