@@ -1,3 +1,4 @@
+internal import CShim
 internal import Glibc
 package import Seams
 internal import Synchronization

@@ -2,8 +2,8 @@
 ///
 /// Tables have levels: each level is `width` times as large as the one below. As soon as there are `width` of a level,
 /// with no larger one behind them, they and all behind them become one; so there are few of each level, and a value is
-/// copied once per level. Apart from that, when as much is dead as is live, all become one. Both are chosen for few copies:
-/// reading costs the same from many tables, since the index is in memory, and space is what the copies are paid with.
+/// copied once per level. Apart from that, when as much is dead as is live, all become one. Both are chosen for few
+/// copies: reading costs the same from many tables, since the index is in memory, and space is what pays for them.
 struct MergePolicy {
     static let width = 8
     private static let levels = 16

@@ -18,7 +18,8 @@ public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMuta
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
             "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, "
-                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns, client or spdy"
+                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns, client "
+                + "or spdy"
         )
         exit(2)
     }

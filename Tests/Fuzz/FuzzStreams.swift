@@ -1,6 +1,7 @@
 import APIServer
 
-/// Frames of SPDY/3.1, as a stranger with a pod to reach sends them. What is read, written again and read again is the same.
+/// Frames of SPDY/3.1, as a stranger with a pod to reach sends them. What is read, written again and read again is the
+/// same.
 func fuzzSPDY(_ input: [UInt8]) {
     var reader = SPDYFrameReader()
     var frames: [SPDYFrame] = []
