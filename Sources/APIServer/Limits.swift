@@ -64,6 +64,8 @@ package enum APIServerLimits {
     static let backlog: Int32 = 1024
     /// After a command has ended, what holds its output open has this long to write something more.
     static let commandDrainPause = TimeAmount.milliseconds(200)
+    /// After the last forwarded connection has ended, its client has this long to hand on what it was sent.
+    static let handOnTime = TimeAmount.seconds(1)
     /// Streams of one SPDY connection at once: two for each connection that is forwarded.
     static let spdyStreams = 2048
     /// How long a client of SPDY may take to open the streams it has announced.

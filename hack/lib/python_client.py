@@ -5,7 +5,7 @@ import threading
 import time
 import unittest
 
-from kubernetes import client, config, dynamic, utils, watch
+from kubernetes import client, config, dynamic, stream, utils, watch
 from kubernetes.client.rest import ApiException
 
 from espalier_platform import Platform
@@ -208,15 +208,15 @@ class Watching(ClientTest):
             body = config_map(f"w{number:02}")
             body.metadata.labels = {"watched": "yes"}
             self.core.create_namespaced_config_map("default", body)
-        stream, seen = watch.Watch(), []
-        for event in stream.stream(
+        first, seen = watch.Watch(), []
+        for event in first.stream(
                 self.core.list_namespaced_config_map, "default", resource_version=start, timeout_seconds=5, **chosen):
             seen.append(event["object"].metadata.name)
             if len(seen) == 10:
-                stream.stop()
+                first.stop()
         resumed = watch.Watch()
         for event in resumed.stream(
-                self.core.list_namespaced_config_map, "default", resource_version=stream.resource_version,
+                self.core.list_namespaced_config_map, "default", resource_version=first.resource_version,
                 timeout_seconds=5, **chosen):
             seen.append(event["object"].metadata.name)
             if len(seen) == 20:
@@ -277,6 +277,59 @@ class Informer(threading.Thread):
     def note_change(self, name, version):
         self.known[name] = version
         self.changes.append((name, version))
+
+
+class Reaching(ClientTest):
+    """Into pods: exec and port-forward over WebSockets."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        script = ("import socketserver\nclass Shout(socketserver.BaseRequestHandler):\n def handle(self):\n"
+                  "  while (d := self.request.recv(65536)): self.request.sendall(d.upper())\n"
+                  "socketserver.ThreadingTCPServer(('127.0.0.1', 7000), Shout).serve_forever()")
+        cls.core.create_namespaced_pod("default", {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shouter"}, "spec": {
+                "runtimeClassName": "espalier-process", "terminationGracePeriodSeconds": 1,
+                "containers": [{"name": "main", "image": "none", "command": ["python3", "-u", "-c", script]}]}})
+        deadline = time.monotonic() + 30
+        while cls.core.read_namespaced_pod("shouter", "default").status.phase != "Running":
+            assert time.monotonic() < deadline, "the pod does not run"
+            time.sleep(0.1)
+
+    def run_in_pod(self, command, **options):
+        wanted = {"stdout": True, "stderr": True, "stdin": False, "tty": False, **options}
+        return stream.stream(self.core.connect_get_namespaced_pod_exec, "shouter", "default", command=command, **wanted)
+
+    def test_exec(self):
+        self.assertEqual(self.run_in_pod(["echo", "hello"]), "hello\n")
+
+    def test_exec_step_by_step(self):
+        script = "read line; echo got $line; echo wrong >&2; exit 3"
+        link = self.run_in_pod(["sh", "-c", script], stdin=True, _preload_content=False)
+        link.write_stdin("words\n")
+        link.run_forever(timeout=30)
+        self.assertEqual((link.read_stdout(), link.read_stderr(), link.returncode), ("got words\n", "wrong\n", 3))
+
+    def test_exec_where_there_is_no_pod(self):
+        with self.assertRaises(ApiException) as caught:
+            stream.stream(self.core.connect_get_namespaced_pod_exec, "absent", "default", command=["true"], stdout=True)
+        self.assertIn("404", str(caught.exception))
+
+    def test_port_forward(self):
+        forward = stream.portforward(self.core.connect_get_namespaced_pod_portforward, "shouter", "default", ports="7000,7001")
+        shouter = forward.socket(7000)
+        shouter.setblocking(True)
+        shouter.sendall(b"hello" * 100_000)
+        answer = b""
+        while len(answer) < 500_000 and (piece := shouter.recv(65536)):
+            answer += piece
+        self.assertEqual(answer, b"HELLO" * 100_000)
+        deadline = time.monotonic() + 20
+        while forward.error(7001) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertIn("Connection refused", forward.error(7001))
+        shouter.close()
 
 
 class Informing(ClientTest):

@@ -78,9 +78,11 @@ class Run:
     def kill(self):
         self.was_killed = self.platform.server is not None and self.platform.server.poll() is not None
         for pid, command in self.platform.processes().items():
-            if " serve " in command and not command.startswith("strace"):
-                self.was_killed = False
-                os.kill(pid, signal.SIGKILL)
+            if command.startswith("strace"):
+                continue
+            # The gateway outlives the server, and strace ends when both have.
+            self.was_killed = self.was_killed and " serve " not in command
+            os.kill(pid, signal.SIGKILL)
         if self.platform.server:
             self.platform.server.wait(10)
 

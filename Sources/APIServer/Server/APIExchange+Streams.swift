@@ -101,15 +101,34 @@ extension APIExchange {
         let reach = try reach
         let versions =
             switch upgrade {
-            // SPDY in the messages of a WebSocket.
-            case .webSocket: ["SPDY/3.1+\(PortForwarding.version)"]
+            // SPDY in the messages of a WebSocket, or streams of its own.
+            case .webSocket: ["SPDY/3.1+\(PortForwarding.version)", WebSocketPorts.version]
             case .spdy: [PortForwarding.version]
             }
-        leaveHTTP(upgrade, try choose(versions, upgrade)) { channel in
+        let version = try choose(versions, upgrade)
+        let ports = version == WebSocketPorts.version ? try wantedPorts() : []
+        leaveHTTP(upgrade, version) { channel in
+            if !ports.isEmpty { return WebSocketPorts(channel, ports) { PortForwarding($0, reach, key) } }
             let connection = SPDYConnection(channel)
-            _ = PortForwarding(connection, reach, key)
+            PortForwarding.serve(connection, reach, key)
             return connection
         }
+    }
+
+    /// The ports that the query names: `ports=80,443`, also more than once.
+    private func wantedPorts() throws(APIError) -> [Int] {
+        let words = query.all("ports").flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        var ports: [Int] = []
+        for word in words {
+            guard let port = Int(word), (1...65535).contains(port) else {
+                throw .badRequest("unable to parse \"\(word)\" as a port: expected a number from 1 to 65535")
+            }
+            ports.append(port)
+        }
+        guard (1...WebSocketPorts.most).contains(ports.count) else {
+            throw .badRequest("query parameter \"ports\" is required, with at most \(WebSocketPorts.most) ports")
+        }
+        return ports
     }
 
     // MARK: The upgrade

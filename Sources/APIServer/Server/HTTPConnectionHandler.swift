@@ -9,6 +9,7 @@ internal import NIOHTTP1
 final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
+    private typealias Decoder = ByteToMessageHandler<HTTPRequestDecoder>
 
     private enum State {
         case idle
@@ -33,7 +34,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         self.limits = limits
         self.budget = budget
         // An upgrade hands on what came behind its head.
-        let decoder = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+        let decoder = Decoder(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
         http = [HTTPResponseEncoder(), decoder, HTTPServerPipelineHandler(), NIOHTTPResponseHeadersValidator()]
     }
 
@@ -122,21 +123,19 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         }
     }
 
-    /// Puts `handlers` in the place of HTTP. The decoder goes last, and what it has not read goes to them.
+    /// Puts `handlers` in the place of HTTP. They write as soon as they are there, so nothing of HTTP may stand before
+    /// them then but the decoder; it goes last, and what it has not read goes to them.
     private func leave(_ channel: any Channel, to handlers: [any ChannelHandler]) {
         let pipeline = channel.pipeline.syncOperations
+        pipeline.removeHandler(self, promise: nil)
+        let (decoders, others) = (http.filter { $0 is Decoder }, http.filter { !($0 is Decoder) })
+        for handler in others { pipeline.removeHandler(handler, promise: nil) }
         do {
             try pipeline.addHandlers(handlers)
         } catch {
             return channel.close(promise: nil)
         }
-        pipeline.removeHandler(self, promise: nil)
-        for handler in http.reversed() where !(handler is ByteToMessageHandler<HTTPRequestDecoder>) {
-            pipeline.removeHandler(handler, promise: nil)
-        }
-        for handler in http where handler is ByteToMessageHandler<HTTPRequestDecoder> {
-            pipeline.removeHandler(handler, promise: nil)
-        }
+        for handler in decoders { pipeline.removeHandler(handler, promise: nil) }
         channel.read()
     }
 

@@ -2,9 +2,10 @@ internal import Documents
 internal import NIOCore
 internal import NIOPosix
 
-/// Ports of a pod forwarded over one SPDY connection (`portforward.k8s.io`). Each connection of the client's side is
-/// two streams with the same `requestid`: `data`, and `error` for the words when it cannot be made.
-final class PortForwarding: SPDYStreamOwner {
+/// Ports of a pod forwarded over one connection. Each connection of the client's side is two streams: one for its data,
+/// and one for the words when it cannot be made. In SPDY (`portforward.k8s.io`) the client opens both, with the same
+/// `requestid`.
+final class PortForwarding: StreamOwner {
     static let version = "portforward.k8s.io"
 
     private struct Pair {
@@ -13,7 +14,7 @@ final class PortForwarding: SPDYStreamOwner {
         var error: UInt32?
     }
 
-    private let connection: SPDYConnection
+    private let connection: any StreamCarrier
     private let reach: any PodReach
     private let pod: ObjectKey
     /// By `requestid`, until both streams are there.
@@ -30,11 +31,16 @@ final class PortForwarding: SPDYStreamOwner {
         init(_ pair: (port: Int, data: UInt32, error: UInt32)) { self.pair = pair }
     }
 
-    init(_ connection: SPDYConnection, _ reach: any PodReach, _ pod: ObjectKey) {
+    init(_ connection: any StreamCarrier, _ reach: any PodReach, _ pod: ObjectKey) {
         self.connection = connection
         self.reach = reach
         self.pod = pod
-        connection.setOwner(self) { [weak self] stream, headers in self?.open(stream, headers) }
+    }
+
+    /// Forwards what the client of `connection` asks for.
+    static func serve(_ connection: SPDYConnection, _ reach: any PodReach, _ pod: ObjectKey) {
+        let forwarding = PortForwarding(connection, reach, pod)
+        connection.setOwner(forwarding) { [weak forwarding] in forwarding?.open($0, $1) }
     }
 
     private var eventLoop: any EventLoop { connection.channel.eventLoop }
@@ -52,10 +58,15 @@ final class PortForwarding: SPDYStreamOwner {
         opening[request] = pair
         guard let data = pair.data, let error = pair.error else { return nil }
         opening[request] = nil
+        forward(port, data: data, error: error)
+        return nil
+    }
+
+    /// Makes a connection to a port for two streams that are open.
+    func forward(_ port: Int, data: UInt32, error: UInt32) {
         let socket = Socket((port, data, error))
         sockets[data] = socket
         connect(socket)
-        return nil
     }
 
     private func connect(_ socket: Socket) {

@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// A remote command over SPDY (`v4.channel.k8s.io`): a stream for each of its own, named by the header `streamtype`.
 /// What it says is heard when all that were asked for are there.
-final class SPDYCommand: SPDYStreamOwner, CommandCarrier {
+final class SPDYCommand: StreamOwner, CommandCarrier {
     static let version = "v4.channel.k8s.io"
 
     private let connection: SPDYConnection

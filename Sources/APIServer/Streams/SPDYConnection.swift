@@ -1,7 +1,18 @@
 internal import NIOCore
 
-/// What a stream's owner hears. Each call comes on the event loop of the connection.
-protocol SPDYStreamOwner: AnyObject {
+/// A connection that carries numbered streams. Belongs to its event loop.
+protocol StreamCarrier: AnyObject {
+    var channel: any Channel { get }
+    /// Sends bytes on a stream, and with `isLast` that there will be no more.
+    func send(_ bytes: ByteBuffer, on stream: UInt32, isLast: Bool)
+}
+
+extension StreamCarrier {
+    func send(_ bytes: ByteBuffer, on stream: UInt32) { send(bytes, on: stream, isLast: false) }
+}
+
+/// What the owner of streams hears. Each call comes on the event loop of the connection.
+protocol StreamOwner: AnyObject {
     func receive(_ bytes: ByteBuffer, on stream: UInt32)
     /// The client has nothing more to say on it, or has given it up.
     func end(_ stream: UInt32, isReset: Bool)
@@ -11,7 +22,7 @@ protocol SPDYStreamOwner: AnyObject {
 
 /// The server's side of one SPDY/3.1 connection, over whatever carries bytes. Streams are opened by the client alone.
 /// Like the implementation that kubectl uses, it knows no windows: who cannot take more stops the whole connection.
-final class SPDYConnection: ChannelInboundHandler {
+final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -25,7 +36,7 @@ final class SPDYConnection: ChannelInboundHandler {
     private var writer = SPDYFrameWriter()
     private var streams: [UInt32: Stream] = [:]
     private var lastStream: UInt32 = 0
-    private var owner: (any SPDYStreamOwner)?
+    private var owner: (any StreamOwner)?
     /// Decides about a stream the client wants: why not, or nothing.
     private var onOpen: ((UInt32, [SPDYFrame.Header]) -> String?)?
 
@@ -33,7 +44,7 @@ final class SPDYConnection: ChannelInboundHandler {
 
     /// Both hold each other until the connection closes.
     func setOwner(
-        _ owner: any SPDYStreamOwner, onOpen: @escaping (UInt32, [SPDYFrame.Header]) -> String?
+        _ owner: any StreamOwner, onOpen: @escaping (UInt32, [SPDYFrame.Header]) -> String?
     ) {
         self.owner = owner
         self.onOpen = onOpen
@@ -99,8 +110,7 @@ final class SPDYConnection: ChannelInboundHandler {
 
     // MARK: To the client
 
-    /// Sends bytes on a stream, and with `isLast` that there will be no more.
-    func send(_ bytes: ByteBuffer, on stream: UInt32, isLast: Bool = false) {
+    func send(_ bytes: ByteBuffer, on stream: UInt32, isLast: Bool) {
         guard let known = streams[stream], !known.isEndedHere else { return }
         write(.data(stream: stream, bytes: Array(buffer: bytes), isLast: isLast))
         if isLast {

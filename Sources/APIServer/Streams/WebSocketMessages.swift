@@ -8,8 +8,8 @@ final class WebSocketMessages: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = WebSocketFrame
 
-    /// Bytes of one message. Clients send what they read at once, 32 KiB.
-    static let messageBytes = 1 << 20
+    /// Bytes of one message. Clients send what they read at once: kubectl 32 KiB, the Python client up to 1 MiB.
+    static let messageBytes = 2 << 20
 
     private var isClosing = false
 
