@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from espalier_platform import Platform, find_binary  # noqa: E402
@@ -76,13 +77,17 @@ class Run:
             "-e", f"inject={self.call}:{self.fault}:when={self.number}"]
 
     def kill(self):
-        # The gateway outlives the server, and strace ends when both have.
-        left = {pid: command for pid, command in self.platform.processes().items() if not command.startswith("strace")}
-        self.was_killed = not any(" serve " in command for command in left.values())
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        if self.platform.server:
-            self.platform.server.wait(10)
+        # The gateway outlives the server, and may be starting just now; strace ends when all have.
+        self.was_killed = True
+        for _ in range(100):
+            for pid, command in self.platform.processes().items():
+                if not command.startswith("strace"):
+                    self.was_killed = self.was_killed and " serve " not in command
+                    os.kill(pid, signal.SIGKILL)
+            if self.platform.server is None or self.platform.server.poll() is not None:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("strace does not end")
 
     def write(self):
         try:

@@ -80,7 +80,8 @@ final class CommandSession {
         case .resize:
             guard let size = try? JSONParser.parse(Array(buffer: bytes)), !isOver, request.isTerminal else { return }
             let (columns, rows) = (size["Width"]?.integerValue ?? 0, size["Height"]?.integerValue ?? 0)
-            if outputs.first?.isActive ?? true {
+            // Once the terminal is closed, its number may be somebody else's.
+            if opening > 0 || input != nil {
                 command.resize(columns: Int(clamping: columns), rows: Int(clamping: rows))
             }
         case .output, .errors, .status: break
@@ -145,9 +146,7 @@ final class CommandSession {
             let session = bound.value
             if session.isOver { return }
             if session.hasMoved || !session.carrier.channel.isWritable { return session.drain() }
-            session.outputs = []
-            session.opening = 0
-            session.finishIfDone()
+            for output in session.outputs { output.close(promise: nil) }
         }
     }
 

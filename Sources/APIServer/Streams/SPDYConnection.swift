@@ -70,7 +70,7 @@ final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
             guard streams.removeValue(forKey: stream) != nil else { return }
             owner?.end(stream, isReset: true)
         // Odd numbers are the client's, to be sent back; even ones would be answers to ours.
-        case .ping(let number): if number % 2 == 1 { write(.ping(number)) }
+        case .ping(let number): if number % 2 == 1, channel.isWritable { write(.ping(number)) }
         case .reply, .goAway, .ignored: break
         }
     }

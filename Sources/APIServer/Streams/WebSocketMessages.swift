@@ -27,7 +27,8 @@ final class WebSocketMessages: ChannelDuplexHandler {
         let frame = unwrapInboundIn(data)
         switch frame.opcode {
         case .binary, .text: context.fireChannelRead(wrapInboundOut(frame.unmaskedData))
-        case .ping:
+        // Who asks and does not read gets no answer.
+        case .ping where context.channel.isWritable:
             let answer = WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData)
             context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
         case .connectionClose: context.channel.close(promise: nil)
