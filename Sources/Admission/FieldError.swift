@@ -13,6 +13,7 @@ package struct FieldError: Sendable, Equatable {
         case tooMany = "FieldValueTooMany"
         case typeInvalid = "FieldValueTypeInvalid"
         case notFound = "FieldValueNotFound"
+        case internalError = "InternalError"
     }
 
     package var reason: Reason

@@ -10,6 +10,8 @@ struct SchemaValidation {
         var value: JSON
         var old: JSON?
         var isUnchanged: Bool
+        /// Whether it is the whole document.
+        var isRoot: Bool
         var field: String
     }
 
@@ -41,7 +43,9 @@ struct SchemaValidation {
         }
         if !schema.rules.isEmpty, !json.isNull {
             let field = path.text
-            pending.append(PendingRules(schema: schema, value: json, old: old, isUnchanged: isUnchanged, field: field))
+            pending.append(
+                PendingRules(
+                    schema: schema, value: json, old: old, isUnchanged: isUnchanged, isRoot: isRoot, field: field))
         }
     }
 

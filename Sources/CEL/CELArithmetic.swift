@@ -1,5 +1,16 @@
 /// `+ - * / %` of the rule language. Overflow and division by zero are errors, never traps.
 enum CELArithmetic {
+    static func negated(_ value: CELValue) throws(CELError) -> CELValue {
+        switch value {
+        case .integer(let number):
+            if number == .min { throw CELError(.evaluation, "integer overflow") }
+            return .integer(-number)
+        case .double(let number): return .double(-number)
+        case .duration(let duration): return .duration(.zero - duration)
+        default: throw CELEvaluator.noOverload("-_", [value])
+        }
+    }
+
     static func result(_ symbol: String, _ left: CELValue, _ right: CELValue) throws(CELError) -> CELValue {
         switch (left, right) {
         case (.integer(let a), .integer(let b)): return .integer(try whole(symbol, a, b))
@@ -8,13 +19,20 @@ enum CELArithmetic {
         case (.bytes(let a), .bytes(let b)) where symbol == "+": return .bytes(a + b)
         case (.duration(let a), .duration(let b)) where symbol == "+": return .duration(a + b)
         case (.duration(let a), .duration(let b)) where symbol == "-": return .duration(a - b)
+        case (.duration(let span), .timestamp(let seconds, let nanoseconds)) where symbol == "+":
+            return try moved(seconds, nanoseconds, by: span)
         case (.timestamp(let seconds, let nanoseconds), .duration(let span)) where symbol == "+" || symbol == "-":
             return try moved(seconds, nanoseconds, by: symbol == "+" ? span : .zero - span)
         case (.timestamp(let a, let c), .timestamp(let b, let d)) where symbol == "-":
             return .duration(.seconds(a) - .seconds(b) + .nanoseconds(Int64(c) - Int64(d)))
         default: break
         }
-        if symbol == "+", let a = left.elements, let b = right.elements { return .list(a + b) }
+        if symbol == "+", let a = left.elements, let b = right.elements {
+            if case .array(_, let declaration?) = left, declaration.listKind != .atomic {
+                return .list(CELLists.merged(a, b, declaration.listKind))
+            }
+            return .list(a + b)
+        }
         guard let a = left.number, let b = right.number else {
             throw CELEvaluator.noOverload("_\(symbol)_", [left, right])
         }

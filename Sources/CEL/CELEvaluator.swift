@@ -1,75 +1,101 @@
 internal import Documents
 
-/// Walks an expression and answers it. Counts its steps, so that no expression and no document can keep the server busy.
+/// Walks an expression and answers it. Counts what that costs as Kubernetes counts it, and the steps it takes, so that
+/// no expression and no document can keep the server busy.
 package struct CELEvaluator {
-    /// Steps left for all that this evaluates.
+    /// What Kubernetes' cost does not see, such as the depth of what is compared, is bounded by steps: those left for
+    /// all that this evaluates.
     package private(set) var stepsLeft: Int
-    private var variables: [(name: String, value: CELValue)] = []
+    /// What the last evaluation has cost, also where it failed.
+    package private(set) var cost: UInt64 = 0
+    private let callLimit: UInt64
+    var variables: [(name: String, value: CELValue)] = []
 
-    package init(steps: Int) { stepsLeft = steps }
+    package static let costExceeded = "operation cancelled: actual cost limit exceeded"
+
+    /// An evaluation that costs more than `callLimit` ends.
+    package init(steps: Int, callLimit: UInt64 = .max) {
+        stepsLeft = steps
+        self.callLimit = callLimit
+    }
 
     /// The answer of `program`. A later variable of the same name hides an earlier one.
     package mutating func evaluate(
         _ program: CELProgram, with variables: [(name: String, value: CELValue)]
     ) throws(CELError) -> CELValue {
         self.variables = variables
-        return try value(program.expression)
+        cost = 0
+        return try value(program.plan)
     }
 
     /// Takes steps; `size` of them where a whole value is gone through.
     mutating func spend(_ size: Int = 1) throws(CELError) {
-        stepsLeft -= size
-        if stepsLeft < 0 { throw CELError(.exhausted, "the rules of the document took too many steps") }
+        stepsLeft = size > stepsLeft ? -1 : stepsLeft - size
+        if stepsLeft < 0 { throw CELError(.exhausted, Self.costExceeded) }
     }
 
-    private mutating func value(_ expression: CELExpression) throws(CELError) -> CELValue {
+    mutating func charge(_ amount: UInt64) throws(CELError) {
+        cost = CELCost.sum(cost, amount)
+        if cost > callLimit { throw CELError(.exhausted, Self.costExceeded) }
+    }
+
+    mutating func value(_ node: CELExpression) throws(CELError) -> CELValue {
         try spend()
-        switch expression {
+        switch node.form {
         case .literal(let value): return value
         case .name(let name): return try variable(name)
         case .member(let operand, let field, let isOptional):
-            return try member(of: value(operand), .string(field), isOptional: isOptional)
-        case .has(let operand, let field):
             let target = try value(operand)
-            guard target.keys != nil else { throw Self.noOverload("has", [target]) }
-            return .bool(target.member(.string(field)) != nil)
-        case .index(let operand, let key, let isOptional):
-            return try index(value(operand), value(key), isOptional: isOptional)
+            if !operand.isPlace { try charge(1) }
+            return try place(in: target, .string(field), isOptional: isOptional, isField: true)
+        case .has(let operand, let field): return try has(operand, field)
+        case .index(let operand, let key, let isOptional): return try index(operand, key, isOptional: isOptional)
         case .call(let name, let target, let arguments): return try call(name, target, arguments)
-        case .list(let items):
-            var values: [CELValue] = []
-            for item in items { values.append(try value(item)) }
-            return .list(values)
-        case .map(let entries):
-            var values: [(key: CELValue, value: CELValue)] = []
-            for entry in entries { values.append((try value(entry.0), try value(entry.1))) }
-            return .map(values)
-        case .not(let operand): return .bool(try !condition(operand))
-        case .negate(let operand): return try negated(value(operand))
+        case .list(let items): return try list(items)
+        case .map(let entries): return try map(entries)
+        case .not(let operand):
+            let holds = try condition(operand)
+            try charge(1)
+            return .bool(!holds)
+        case .negate(let operand):
+            let value = try value(operand)
+            try charge(1)
+            return try CELArithmetic.negated(value)
         case .and(let left, let right): return try logical(left, right, decisive: false)
         case .or(let left, let right): return try logical(left, right, decisive: true)
         case .choice(let condition, let left, let right):
-            return try self.condition(condition) ? value(left) : value(right)
-        case .binary(let symbol, let left, let right): return try binary(symbol, value(left), value(right))
-        case .comprehension(let kind, let range, let variable, let predicate, let transform):
-            return try comprehension(kind, value(range), variable, predicate, transform)
+            return try self.condition(condition) ? branch(left) : branch(right)
+        case .binary(let symbol, let left, let right): return try binary(symbol, left, right)
+        case .fold(let fold): return try comprehension(fold)
+        case .optionalMap(let target, let variable, let body, let isFlat):
+            return try optionalMap(target, variable, body, isFlat: isFlat)
+        case .sorted(let target, let variable, let key): return try sorted(target, variable, key)
         }
     }
 
-    private func variable(_ name: String) throws(CELError) -> CELValue {
-        if let found = variables.last(where: { $0.name == name }) { return found.value }
-        let types = [
-            "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string", "bytes": "bytes",
-            "list": "list",
-            "map": "map", "null_type": "null_type", "type": "type",
-        ]
-        if let type = types[name] { return .type(type) }
+    private mutating func variable(_ name: String) throws(CELError) -> CELValue {
+        if let found = variables.last(where: { $0.name == name }) {
+            try charge(1)
+            return found.value
+        }
+        if CELType.names[name] != nil || CELType.qualifiedNames[name] != nil { return .type(name) }
         throw CELError(.unsupported, "undeclared reference to '\(name)'")
     }
 
-    private mutating func condition(_ expression: CELExpression) throws(CELError) -> Bool {
-        guard case .bool(let holds) = try value(expression) else { throw CELError(.evaluation, "no such overload") }
+    mutating func condition(_ node: CELExpression) throws(CELError) -> Bool {
+        guard case .bool(let holds) = try value(node) else { throw CELError(.evaluation, "no such overload") }
         return holds
+    }
+
+    /// One side of a choice. What it reads a place from costs nothing there.
+    private mutating func branch(_ node: CELExpression) throws(CELError) -> CELValue {
+        let before = cost
+        let result = try value(node)
+        switch node.form {
+        case .name, .member, .index: if cost > before { cost -= 1 }
+        default: break
+        }
+        return result
     }
 
     static func noOverload(_ name: String, _ values: [CELValue]) -> CELError {
@@ -78,45 +104,83 @@ package struct CELEvaluator {
 
     // MARK: - Looking into values
 
-    private mutating func member(of target: CELValue, _ key: CELValue, isOptional: Bool) throws(CELError)
-        -> CELValue
-    {
-        if case .optional(let inner) = target {
-            guard let inner else { return .optional(nil) }
-            return .optional(inner.member(key))
-        }
-        guard target.keys != nil else { throw CELError(.evaluation, "no such overload") }
-        let found = target.member(key)
-        if isOptional { return .optional(found) }
-        if let found { return found }
-        if case .string(let name) = key { throw CELError(.evaluation, "no such key: \(name)") }
-        throw CELError(.evaluation, "no such key: \(key.text ?? key.typeName)")
+    private mutating func has(_ operand: CELExpression, _ field: String) throws(CELError) -> CELValue {
+        let target = try value(operand)
+        if !operand.isPlace { try charge(1) }
+        if case .optional(let inner) = target { return .bool(inner?.member(.string(field), isField: true) != nil) }
+        guard target.isContainer else { throw Self.noOverload("has", [target]) }
+        return .bool(target.member(.string(field), isField: true) != nil)
     }
 
-    private mutating func index(_ target: CELValue, _ key: CELValue, isOptional: Bool) throws(CELError) -> CELValue {
+    private mutating func index(
+        _ operand: CELExpression, _ key: CELExpression, isOptional: Bool
+    ) throws(CELError) -> CELValue {
+        let target = try value(operand)
+        if !operand.isPlace { try charge(1) }
+        let before = cost
+        let key = try (value(key), key.isPlace)
+        // A place as the key pays for itself, and for what it finds.
+        if key.1, cost > before { cost -= 1 }
+        return try place(in: target, key.0, isOptional: isOptional, isField: false)
+    }
+
+    /// What is found under a key, or at a position.
+    private mutating func place(
+        in target: CELValue, _ key: CELValue, isOptional: Bool, isField: Bool
+    ) throws(CELError) -> CELValue {
         if case .optional(let inner) = target {
             guard let inner else { return .optional(nil) }
-            return try index(inner, key, isOptional: true)
+            return try place(in: inner, key, isOptional: true, isField: isField)
         }
-        let position: Int? =
-            switch key {
-            case .integer(let number): Int(exactly: number)
-            case .unsigned(let number): Int(exactly: number)
-            default: nil
-            }
-        switch target {
-        case .array(let items):
-            guard let position else { throw Self.noOverload("_[_]", [target, key]) }
-            if items.indices.contains(position) {
-                return isOptional ? .optional(CELValue(items[position])) : CELValue(items[position])
-            }
-        case .list(let items):
-            guard let position else { throw Self.noOverload("_[_]", [target, key]) }
-            if items.indices.contains(position) { return isOptional ? .optional(items[position]) : items[position] }
-        default: return try member(of: target, key, isOptional: isOptional)
+        if case .map(let entries) = target { try spend(entries.count / 4) }
+        let found = target.member(key, isField: isField)
+        if found != nil || !isOptional { try charge(1) }
+        if let found { return isOptional ? .optional(found) : found }
+        guard target.isContainer || !isField && target.elementCount != nil else {
+            throw CELError(.evaluation, "no such overload")
         }
         if isOptional { return .optional(nil) }
-        throw CELError(.evaluation, "index out of bounds: \(position ?? 0)")
+        if target.elementCount == nil { throw CELError(.evaluation, "no such key: \(key.text ?? key.typeName)") }
+        guard let position = key.text, key.number != nil else { throw Self.noOverload("_[_]", [target, key]) }
+        throw CELError(.evaluation, "index out of bounds: \(position)")
+    }
+
+    // MARK: - Building values
+
+    private mutating func list(_ items: [CELExpression.Item]) throws(CELError) -> CELValue {
+        var values: [CELValue] = []
+        for item in items {
+            let value = try value(item.value)
+            guard item.isOptional else {
+                values.append(value)
+                continue
+            }
+            guard case .optional(let inner) = value else {
+                throw CELError(.evaluation, "cannot initialize optional list element from non-optional value")
+            }
+            if let inner { values.append(inner) }
+        }
+        try charge(CELCost.listCreation)
+        return .list(values)
+    }
+
+    private mutating func map(_ entries: [CELExpression.Entry]) throws(CELError) -> CELValue {
+        var values: [(key: CELValue, value: CELValue)] = []
+        for entry in entries {
+            let key = try value(entry.key)
+            let value = try value(entry.value)
+            guard entry.isOptional else {
+                values.append((key, value))
+                continue
+            }
+            guard case .optional(let inner) = value else {
+                let name = key.text ?? key.typeName
+                throw CELError(.evaluation, "cannot initialize optional entry '\(name)' from non-optional value")
+            }
+            if let inner { values.append((key, inner)) }
+        }
+        try charge(CELCost.mapCreation)
+        return .map(values)
     }
 
     // MARK: - Operators
@@ -129,85 +193,62 @@ package struct CELEvaluator {
             if try condition(left) == decisive { return .bool(decisive) }
         } catch {
             if error.code != .evaluation { throw error }
-            if let other = try? condition(right), other == decisive { return .bool(decisive) }
+            let other: Bool
+            do { other = try condition(right) } catch let second {
+                throw second.code == .evaluation ? error : second
+            }
+            if other == decisive { return .bool(decisive) }
             throw error
         }
         return .bool(try condition(right))
     }
 
-    private func negated(_ value: CELValue) throws(CELError) -> CELValue {
-        switch value {
-        case .integer(let number):
-            if number == .min { throw CELError(.evaluation, "integer overflow") }
-            return .integer(-number)
-        case .double(let number): return .double(-number)
-        case .duration(let duration): return .duration(.zero - duration)
-        default: throw Self.noOverload("-_", [value])
+    private mutating func binary(
+        _ symbol: String, _ left: CELExpression, _ right: CELExpression
+    ) throws(CELError) -> CELValue {
+        let a: CELValue
+        do { a = try value(left) } catch {
+            // Both sides are looked at, and the operation is paid for.
+            if error.code != .evaluation { throw error }
+            do { _ = try value(right) } catch let second { if second.code != .evaluation { throw second } }
+            try charge(1)
+            throw error
         }
-    }
-
-    private mutating func binary(_ symbol: String, _ left: CELValue, _ right: CELValue) throws(CELError) -> CELValue {
-        try spend(min(left.count ?? 0, right.count ?? 0) / 8)
+        let b: CELValue
+        do { b = try value(right) } catch {
+            if error.code == .evaluation { try charge(1) }
+            throw error
+        }
+        if symbol == "in" { return .bool(try contains(b, a, isLiteral: right.isLiteral)) }
+        try charge(CELCost.binary(symbol, a, b))
+        try spend((a.count ?? 0) / 8 + (b.count ?? 0) / 8)
+        if symbol == "+", case .array(_, let declaration?) = a, declaration.listKind != .atomic {
+            try spend(CELCost.steps("distinct", [a, b], below: stepsLeft))
+        }
         switch symbol {
-        case "==": return .bool(left.equals(right))
-        case "!=": return .bool(!left.equals(right))
-        case "in": return .bool(try contains(right, left))
+        case "==", "!=":
+            try spend(min(a.extent(below: stepsLeft), b.extent(below: stepsLeft)))
+            return .bool(a.equals(b) == (symbol == "=="))
         case "<", "<=", ">", ">=":
-            guard let order = left.order(right) else { throw Self.noOverload("_\(symbol)_", [left, right]) }
+            guard let order = a.order(b) else { throw Self.noOverload("_\(symbol)_", [a, b]) }
             return .bool(
                 symbol == "<" ? order < 0 : symbol == "<=" ? order <= 0 : symbol == ">" ? order > 0 : order >= 0)
-        default: return try CELArithmetic.result(symbol, left, right)
+        default: return try CELArithmetic.result(symbol, a, b)
         }
     }
 
-    private mutating func contains(_ container: CELValue, _ item: CELValue) throws(CELError) -> Bool {
-        if container.keys != nil { return container.member(item) != nil }
+    private mutating func contains(
+        _ container: CELValue, _ item: CELValue, isLiteral: Bool
+    ) throws(CELError) -> Bool {
+        if container.isContainer {
+            try charge(1)
+            return container.member(item, isField: false) != nil
+        }
         guard let elements = container.elements else { throw Self.noOverload("@in", [item, container]) }
-        try spend(elements.count)
+        // A list that is written down becomes a set before anything is evaluated.
+        if !isLiteral || elements.contains(where: { $0.isCompound }) { try charge(UInt64(elements.count)) }
+        try spend(elements.count * (1 + item.extent(below: stepsLeft)))
         return elements.contains { $0.equals(item) }
-    }
-
-    // MARK: - all, exists, exists_one, map, filter
-
-    private mutating func comprehension(
-        _ kind: CELExpression.Comprehension, _ range: CELValue, _ variable: String, _ predicate: CELExpression?,
-        _ transform: CELExpression?
-    ) throws(CELError) -> CELValue {
-        guard let items = range.elements ?? range.keys else { throw Self.noOverload("fold", [range]) }
-        var matches = 0
-        var kept: [CELValue] = []
-        var failure: CELError?
-        for item in items {
-            try spend()
-            variables.append((variable, item))
-            defer { variables.removeLast() }
-            do {
-                guard try isKept(predicate) else {
-                    if kind == .all { return .bool(false) }
-                    continue
-                }
-                if kind == .exists { return .bool(true) }
-                matches += 1
-                if kind == .filter { kept.append(item) }
-                if kind == .map, let transform { kept.append(try value(transform)) }
-            } catch {
-                // Of all and exists a later item may still decide; anything else ends here.
-                guard error.code == .evaluation, kind == .all || kind == .exists else { throw error }
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        switch kind {
-        case .all: return .bool(true)
-        case .exists: return .bool(false)
-        case .existsOne: return .bool(matches == 1)
-        case .map, .filter: return .list(kept)
-        }
-    }
-
-    private mutating func isKept(_ predicate: CELExpression?) throws(CELError) -> Bool {
-        guard let predicate else { return true }
-        return try condition(predicate)
     }
 
     // MARK: - Functions
@@ -215,51 +256,31 @@ package struct CELEvaluator {
     private mutating func call(
         _ name: String, _ target: CELExpression?, _ arguments: [CELExpression]
     ) throws(CELError) -> CELValue {
-        if let target, let known = try optionalCall(name, target, arguments) { return known }
         var values: [CELValue] = []
-        let library = libraryName(target)
-        if let target, library == nil { values.append(try value(target)) }
+        if let target {
+            let receiver = try value(target)
+            if arguments.count == 1, let known = try alternative(name, receiver, arguments[0]) { return known }
+            values.append(receiver)
+        }
         for argument in arguments { values.append(try value(argument)) }
         for value in values { try spend((value.count ?? 0) / 8) }
-        if let library {
-            for value in values.dropFirst() { try spend((value.count ?? 0) * (values[0].count ?? 0)) }
-            if let result = try CELKubernetes.call(library, name, values) { return result }
-            throw CELError(.unsupported, "undeclared reference to '\(library).\(name)'")
-        }
-        return try CELFunctions.call(name, isMethod: target != nil, values)
+        try charge(CELCost.before(name, values))
+        try spend(CELCost.steps(name, values, below: stepsLeft))
+        let result = try CELFunctions.call(name, isMethod: target != nil, values)
+        try charge(CELCost.after(name, values, result))
+        return result
     }
 
-    /// The library that a call is made on, where no variable has its name.
-    private func libraryName(_ target: CELExpression?) -> String? {
-        guard case .name(let name)? = target, ["sets", "ip"].contains(name) else { return nil }
-        return variables.contains { $0.name == name } ? nil : name
-    }
-
-    /// The calls on optional values, whose arguments are read only where they are needed.
-    private mutating func optionalCall(
-        _ name: String, _ target: CELExpression, _ arguments: [CELExpression]
+    /// `or` and `orValue` of an optional, whose argument is read only where it is needed.
+    private mutating func alternative(
+        _ name: String, _ receiver: CELValue, _ argument: CELExpression
     ) throws(CELError) -> CELValue? {
-        if case .name("optional") = target {
-            switch (name, arguments.count) {
-            case ("none", 0): return .optional(nil)
-            case ("of", 1): return .optional(try value(arguments[0]))
-            default: return nil
-            }
-        }
-        guard ["hasValue", "value", "orValue", "or"].contains(name), case .optional(let inner) = try value(target)
-        else { return nil }
-        switch (name, arguments.count) {
-        case ("hasValue", 0): return .bool(inner != nil)
-        case ("value", 0):
-            guard let inner else { throw CELError(.evaluation, "optional.none() dereference") }
-            return inner
-        case ("orValue", 1):
-            if let inner { return inner }
-            return try value(arguments[0])
-        case ("or", 1):
-            if let inner { return .optional(inner) }
-            return try value(arguments[0])
-        default: return nil
-        }
+        guard case .optional(let inner) = receiver, name == "or" || name == "orValue" else { return nil }
+        guard let inner else { return try value(argument) }
+        return name == "or" ? .optional(inner) : inner
     }
+}
+
+extension CELExpression {
+    var isLiteral: Bool { if case .literal = form { true } else { false } }
 }

@@ -4,34 +4,70 @@ internal import Documents
 enum CELKubernetes {
     /// `nil` where no function of that name takes these values.
     static func call(_ name: String, _ values: [CELValue]) throws(CELError) -> CELValue? {
+        if let made = try version(name, values) { return made }
         if values.count == 1, case .string(let text) = values[0], let made = try make(name, text) { return made }
+        if values.count == 2, name.hasPrefix("sets.") { return sets(name, values[0], values[1]) }
+        if values.isEmpty, name.hasPrefix("format.") {
+            return CELFormatName(String(name.dropFirst(7))).map(CELValue.format)
+        }
+        let rest = Array(values.dropFirst())
         switch values.first {
-        case .quantity(let quantity)?: return try self.quantity(name, quantity, Array(values.dropFirst()))
-        case .ip(let address)? where values.count == 1: return self.address(name, address)
-        case .cidr(let range)?: return try self.range(name, range, Array(values.dropFirst()))
-        case .url(let location)? where values.count == 1: return self.location(name, location)
-        case .duration(let duration)? where values.count == 1: return self.duration(name, duration)
+        case .quantity(let quantity)?: return try self.quantity(name, quantity, rest)
+        case .ip(let address)? where rest.isEmpty: return self.address(name, address)
+        case .cidr(let range)?: return try self.range(name, range, rest)
+        case .url(let location)? where rest.isEmpty: return self.location(name, location)
+        case .semver(let version)?: return self.version(name, version, rest)
+        case .duration(let duration)? where rest.isEmpty: return self.duration(name, duration)
+        case .timestamp(let seconds, let nanoseconds)?:
+            return try CELTime.part(name, seconds, nanoseconds, zone: rest.first)
+        case .format(let format)? where name == "validate" && rest.count == 1:
+            guard case .string(let text) = rest[0] else { return nil }
+            let problems = format.problems(of: text)
+            return .optional(problems.isEmpty ? nil : .list(problems.map { .string($0) }))
+        case .integer(let end)? where name == "lists.range" && rest.isEmpty:
+            return .list(end <= 0 ? [] : (0..<end).map { .integer($0) })
         default: return nil
         }
     }
 
-    /// Calls on a name that stands for a library, such as `sets.contains(a, b)`.
-    static func call(_ library: String, _ name: String, _ values: [CELValue]) throws(CELError) -> CELValue? {
-        if library == "ip", name == "isCanonical", values.count == 1, case .string(let text) = values[0] {
-            guard let address = CELAddress(text) else {
-                throw CELError(.evaluation, "IP Address \"\(text)\" parse error")
-            }
-            return .bool(address.text == text)
-        }
-        guard library == "sets", values.count == 2, let left = values[0].elements, let right = values[1].elements else {
-            return nil
-        }
+    private static func sets(_ name: String, _ left: CELValue, _ right: CELValue) -> CELValue? {
+        guard let left = left.elements, let right = right.elements else { return nil }
         func holds(_ items: [CELValue], _ item: CELValue) -> Bool { items.contains { $0.equals(item) } }
         switch name {
-        case "contains": return .bool(right.allSatisfy { holds(left, $0) })
-        case "intersects": return .bool(right.contains { holds(left, $0) })
-        case "equivalent":
+        case "sets.contains": return .bool(right.allSatisfy { holds(left, $0) })
+        case "sets.intersects": return .bool(right.contains { holds(left, $0) })
+        case "sets.equivalent":
             return .bool(right.allSatisfy { holds(left, $0) } && left.allSatisfy { holds(right, $0) })
+        default: return nil
+        }
+    }
+
+    private static func version(_ name: String, _ values: [CELValue]) throws(CELError) -> CELValue? {
+        guard name == "semver" || name == "isSemver", case .string(let text)? = values.first else { return nil }
+        var normalizes = false
+        if values.count == 2 {
+            guard case .bool(let value) = values[1] else { return nil }
+            normalizes = value
+        }
+        let version = CELSemver(text, normalizes: normalizes)
+        if name == "isSemver" { return .bool(version != nil) }
+        guard let version else { throw CELError(.evaluation, "\"\(text)\" is no version") }
+        return .semver(version)
+    }
+
+    private static func version(_ name: String, _ version: CELSemver, _ rest: [CELValue]) -> CELValue? {
+        if case .semver(let other)? = rest.first {
+            switch name {
+            case "isLessThan": return .bool(version.order(other) < 0)
+            case "isGreaterThan": return .bool(version.order(other) > 0)
+            case "compareTo": return .integer(Int64(version.order(other)))
+            default: return nil
+            }
+        }
+        switch name {
+        case "major": return .integer(Int64(clamping: version.major))
+        case "minor": return .integer(Int64(clamping: version.minor))
+        case "patch": return .integer(Int64(clamping: version.patch))
         default: return nil
         }
     }
@@ -41,10 +77,16 @@ enum CELKubernetes {
             guard let value else { throw CELError(.evaluation, "\"\(text)\" is no \(what)") }
             return value
         }
-        let quantity = Quantity(parsing: text).map(CELValue.quantity)
         switch name {
-        case "quantity": return try checked(quantity, "quantity")
-        case "isQuantity": return .bool(quantity != nil)
+        case "ip.isCanonical":
+            guard let address = CELAddress(text) else {
+                throw CELError(.evaluation, "IP Address \"\(text)\" parse error")
+            }
+            return .bool(address.text == text)
+        case "strings.quote": return .string(CELFormat.quoted(text))
+        case "format.named": return .optional(CELFormatName(text).map(CELValue.format))
+        case "quantity": return try checked(Quantity(parsing: text).map(CELValue.quantity), "quantity")
+        case "isQuantity": return .bool(Quantity(parsing: text) != nil)
         case "ip": return try checked(CELAddress(text).map(CELValue.ip), "address")
         case "isIP": return .bool(CELAddress(text) != nil)
         case "cidr": return try checked(CELAddressRange(text).map(CELValue.cidr), "range of addresses")
@@ -209,10 +251,20 @@ enum CELFormat {
 
     private static func shown(_ value: CELValue) -> String {
         if let items = value.elements { return "[\(items.map(shown).joined(separator: ", "))]" }
-        if let keys = value.keys {
-            return "{\(keys.map { "\(shown($0)): \(value.member($0).map(shown) ?? "")" }.joined(separator: ", "))}"
+        if let entries = value.entries {
+            return "{\(entries.map { "\(shown($0.key)): \(shown($0.value))" }.joined(separator: ", "))}"
         }
+        if case .timestamp(let seconds, let nanoseconds) = value { return CELTime.text(seconds, nanoseconds) }
         return value.text ?? (value.isNull ? "null" : value.typeName)
+    }
+
+    /// In quotes, with what is not printed escaped.
+    static func quoted(_ text: String) -> String {
+        let escapes: [Unicode.Scalar: String] = [
+            "\u{07}": "\\a", "\u{08}": "\\b", "\u{0C}": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\u{0B}": "\\v",
+            "\\": "\\\\", "\"": "\\\"",
+        ]
+        return "\"\(text.unicodeScalars.map { escapes[$0] ?? String(Character($0)) }.joined())\""
     }
 
     private static func fixed(_ number: Double, _ digits: Int) -> String {

@@ -3,11 +3,19 @@ enum CELToken: Equatable {
     case name(String)
     case string(String)
     case bytes([UInt8])
-    case integer(Int64)
+    /// Without its sign, at most 2⁶³.
+    case integer(UInt64)
     case unsigned(UInt64)
     case double(Double)
     case symbol(String)
     case end
+}
+
+/// A word and where it stands, in bytes.
+struct CELLexeme {
+    var token: CELToken
+    var start: Int
+    var end: Int
 }
 
 /// Splits a rule into words.
@@ -17,23 +25,25 @@ struct CELLexer {
 
     init(_ text: String) { bytes = Array(text.utf8) }
 
-    static func tokens(of text: String) throws(CELError) -> [CELToken] {
+    static func lexemes(of text: String) throws(CELError) -> [CELLexeme] {
         if text.utf8.count > CELLimits.expressionBytes {
             throw CELError(.syntax, "the expression is longer than \(CELLimits.expressionBytes) bytes")
         }
         var lexer = CELLexer(text)
-        var tokens: [CELToken] = []
+        var lexemes: [CELLexeme] = []
         while true {
-            let token = try lexer.next()
-            tokens.append(token)
-            if token == .end { return tokens }
+            lexer.skipSpace()
+            let start = lexer.position
+            let token: CELToken
+            do { token = try lexer.next() } catch { throw error.at(start) }
+            lexemes.append(CELLexeme(token: token, start: start, end: lexer.position))
+            if token == .end { return lexemes }
         }
     }
 
     private func byte(_ offset: Int = 0) -> UInt8 { position + offset < bytes.count ? bytes[position + offset] : 0 }
 
     private mutating func next() throws(CELError) -> CELToken {
-        skipSpace()
         guard position < bytes.count else { return .end }
         let first = byte()
         if Self.isDigit(first) || first == UInt8(ascii: ".") && Self.isDigit(byte(1)) { return try number() }
@@ -44,7 +54,7 @@ struct CELLexer {
             return .symbol(symbol)
         }
         guard "+-*/%!<>?:.,()[]{}".utf8.contains(first) else {
-            throw CELError(.syntax, "unexpected character at byte \(position + 1)")
+            throw CELError(.syntax, "Syntax error: token recognition error at: '\(Self.shown(bytes[position...]))'")
         }
         position += 1
         return .symbol(String(decoding: [first], as: UTF8.self))
@@ -60,6 +70,11 @@ struct CELLexer {
                 return
             }
         }
+    }
+
+    /// The first character, for a message.
+    private static func shown(_ rest: ArraySlice<UInt8>) -> String {
+        String(String(decoding: rest.prefix(4), as: UTF8.self).prefix(1))
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
@@ -78,7 +93,15 @@ struct CELLexer {
         if byte() == UInt8(ascii: "0"), byte(1) | 0x20 == UInt8(ascii: "x") {
             position += 2
             let digits = word()
-            guard let value = Int64(digits, radix: 16) else { throw CELError(.syntax, "0x\(digits) is no number") }
+            if digits.hasSuffix("u") || digits.hasSuffix("U") {
+                guard let value = UInt64(digits.dropLast(), radix: 16) else {
+                    throw CELError(.syntax, "invalid uint literal")
+                }
+                return .unsigned(value)
+            }
+            guard let value = UInt64(digits, radix: 16), value <= 1 << 63 else {
+                throw CELError(.syntax, "invalid int literal")
+            }
             return .integer(value)
         }
         while Self.isDigit(byte()) { position += 1 }
@@ -96,17 +119,16 @@ struct CELLexer {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isFloat {
-            guard let value = Double(text) else { throw CELError(.syntax, "\(text) is no number") }
+            guard let value = Double(text) else { throw CELError(.syntax, "invalid double literal") }
             return .double(value)
         }
         if byte() | 0x20 == UInt8(ascii: "u") {
             position += 1
-            guard let value = UInt64(text) else { throw CELError(.syntax, "\(text)u is no number") }
+            guard let value = UInt64(text) else { throw CELError(.syntax, "invalid uint literal") }
             return .unsigned(value)
         }
-        if let value = Int64(text) { return .integer(value) }
-        if text == "9223372036854775808" { return .unsigned(9_223_372_036_854_775_808) }
-        throw CELError(.syntax, "\(text) is too large")
+        if let value = UInt64(text), value <= 1 << 63 { return .integer(value) }
+        throw CELError(.syntax, "invalid int literal")
     }
 
     /// A quoted literal with its prefixes; `nil`, and nothing read, where there is none.

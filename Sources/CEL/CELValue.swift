@@ -1,6 +1,7 @@
 package import Documents
 
-/// A value of the language. Objects and arrays of the document stay as they are and are looked into on demand.
+/// A value of the language. Objects and arrays of the document stay as they are and are looked into on demand, as what
+/// they are declared to be.
 package enum CELValue: Sendable {
     case null
     case bool(Bool)
@@ -12,8 +13,8 @@ package enum CELValue: Sendable {
     case duration(Duration)
     /// Seconds and nanoseconds since 1970.
     case timestamp(Int64, Int32)
-    case array([JSON])
-    case object(JSONObject)
+    case array([JSON], CELDeclaration?)
+    case object(JSONObject, CELDeclaration?)
     case list([CELValue])
     case map([(key: CELValue, value: CELValue)])
     indirect case optional(CELValue?)
@@ -22,16 +23,31 @@ package enum CELValue: Sendable {
     case ip(CELAddress)
     case cidr(CELAddressRange)
     case url(CELLocation)
+    case semver(CELSemver)
+    case format(CELFormatName)
 
-    package init(_ json: JSON) {
+    /// The value of a document, as what it is declared to be: a string may stand for a time or for bytes.
+    package init(_ json: JSON, as declaration: CELDeclaration? = nil) {
         switch json {
         case .null: self = .null
         case .bool(let value): self = .bool(value)
-        case .integer(let value): self = .integer(value)
-        case .number(let value): self = .double(value)
-        case .string(let value): self = .string(value)
-        case .array(let value): self = .array(value)
-        case .object(let value): self = .object(value)
+        case .integer(let value): self = declaration?.type == .double ? .double(Double(value)) : .integer(value)
+        case .number(let value):
+            let whole = declaration?.type == .int ? Int64(exactly: value) : nil
+            self = whole.map(CELValue.integer) ?? .double(value)
+        case .string(let value): self = declaration.flatMap { Self.read(value, as: $0.type) } ?? .string(value)
+        case .array(let value): self = .array(value, declaration)
+        case .object(let value): self = .object(value, declaration)
+        }
+    }
+
+    private static func read(_ text: String, as type: CELType) -> CELValue? {
+        switch type {
+        case .duration: CELTime.duration(text).map(CELValue.duration)
+        case .timestamp:
+            (CELTime.timestamp(text) ?? CELTime.timestamp(text + "T00:00:00Z")).map { .timestamp($0.0, $0.1) }
+        case .bytes: Base64.decode(text).map(CELValue.bytes)
+        default: nil
         }
     }
 
@@ -55,6 +71,8 @@ package enum CELValue: Sendable {
         case .ip: "net.IP"
         case .cidr: "net.CIDR"
         case .url: "kubernetes.URL"
+        case .semver: "kubernetes.Semver"
+        case .format: "kubernetes.NamedFormat"
         }
     }
 
@@ -78,18 +96,39 @@ package enum CELValue: Sendable {
     var elements: [CELValue]? {
         switch self {
         case .list(let items): items
-        case .array(let items): items.map(CELValue.init)
+        case .array(let items, let declaration): items.map { CELValue($0, as: declaration?.element) }
         default: nil
         }
     }
 
+    /// How many items a list has; `nil` where it is none.
+    var elementCount: Int? {
+        switch self {
+        case .list(let items): items.count
+        case .array(let items, _): items.count
+        default: nil
+        }
+    }
+
+    /// Whether it has members: an object or a map.
+    var isContainer: Bool {
+        switch self {
+        case .map, .object: true
+        default: false
+        }
+    }
+
+    /// Whether it is made of other values.
+    var isCompound: Bool { isContainer || elementCount != nil }
+
     var isNull: Bool { if case .null = self { true } else { false } }
 
-    /// The keys of a map; `nil` where it is none.
-    var keys: [CELValue]? {
+    /// The keys of a map with what is under them; `nil` where it is none.
+    var entries: [(key: CELValue, value: CELValue)]? {
         switch self {
-        case .map(let entries): entries.map(\.key)
-        case .object(let object): object.members.map { .string($0.key) }
+        case .map(let entries): entries
+        case .object(let object, let declaration):
+            object.members.map { (.string($0.key), CELValue($0.value, as: declaration?.element)) }
         default: nil
         }
     }
@@ -98,22 +137,42 @@ package enum CELValue: Sendable {
         switch self {
         case .string(let text): text.unicodeScalars.count
         case .bytes(let bytes): bytes.count
-        case .array(let items): items.count
+        case .array(let items, _): items.count
         case .list(let items): items.count
-        case .object(let object): object.count
+        case .object(let object, _): object.count
         case .map(let entries): entries.count
         default: nil
         }
     }
 
-    /// The value under a key of a map.
-    func member(_ key: CELValue) -> CELValue? {
+    /// The value under a key of a map, of a member of an object, or at a position of a list.
+    func member(_ key: CELValue, isField: Bool = false) -> CELValue? {
         switch self {
-        case .object(let object):
+        case .object(let object, let declaration):
             guard case .string(let name) = key else { return nil }
-            return object[name].map(CELValue.init)
+            guard let declaration else { return object[name].map { CELValue($0) } }
+            if declaration.isMap { return object[name].map { CELValue($0, as: declaration.element) } }
+            return declaration.field(name).flatMap { field in
+                object[field.property].flatMap { $0.isNull ? nil : CELValue($0, as: field.declaration) }
+            }
         case .map(let entries): return entries.first { $0.key.equals(key) }?.value
+        case .array(let items, let declaration):
+            guard !isField, let position = key.position, items.indices.contains(position) else { return nil }
+            return CELValue(items[position], as: declaration?.element)
+        case .list(let items):
+            guard !isField, let position = key.position, items.indices.contains(position) else { return nil }
+            return items[position]
         default: return nil
+        }
+    }
+
+    /// A whole number, as a position.
+    private var position: Int? {
+        switch self {
+        case .integer(let number): Int(exactly: number)
+        case .unsigned(let number): Int(exactly: number)
+        case .double(let number): Int(exactly: number)
+        default: nil
         }
     }
 
@@ -131,8 +190,12 @@ package enum CELValue: Sendable {
         case (.ip(let a), .ip(let b)): a == b
         case (.cidr(let a), .cidr(let b)): a == b
         case (.url(let a), .url(let b)): a == b
-        case (.array(let a), .array(let b)): a == b
-        case (.object(let a), .object(let b)): a == b
+        case (.semver(let a), .semver(let b)): a == b
+        case (.format(let a), .format(let b)): a == b
+        case (.array(let a, let x), .array(let b, let y))
+        where x?.listKind ?? .atomic == y?.listKind ?? .atomic && a == b:
+            true
+        case (.object(let a, _), .object(let b, _)) where a == b: true
         case (.optional(let a), .optional(let b)):
             switch (a, b) {
             case (nil, nil): true
@@ -146,16 +209,36 @@ package enum CELValue: Sendable {
 
     private func hasEqualParts(_ other: CELValue) -> Bool {
         if let left = elements, let right = other.elements {
-            return left.count == right.count && zip(left, right).allSatisfy { $0.equals($1) }
+            guard left.count == right.count else { return false }
+            if isUnordered || other.isUnordered {
+                return left.allSatisfy { item in right.contains { $0.equals(item) } }
+            }
+            return zip(left, right).allSatisfy { $0.equals($1) }
         }
-        if let left = keys, let right = other.keys {
-            return left.count == right.count
-                && left.allSatisfy { key in
-                    guard let a = member(key), let b = other.member(key) else { return false }
-                    return a.equals(b)
-                }
+        if let left = entries, let right = other.entries {
+            guard left.count == right.count else { return false }
+            let values = Self.index(right)
+            return left.allSatisfy { entry in
+                if case .string(let name) = entry.key, let values { return values[name]?.equals(entry.value) ?? false }
+                return right.first { $0.key.equals(entry.key) }?.value.equals(entry.value) ?? false
+            }
         }
         return false
+    }
+
+    /// The values of a map by their keys, where all of these are strings.
+    private static func index(_ entries: [(key: CELValue, value: CELValue)]) -> [String: CELValue]? {
+        var values: [String: CELValue] = [:]
+        for entry in entries {
+            guard case .string(let name) = entry.key else { return nil }
+            values[name] = entry.value
+        }
+        return values
+    }
+
+    /// Whether it is a list whose order does not count.
+    private var isUnordered: Bool {
+        if case .array(_, let declaration?) = self { declaration.listKind != .atomic } else { false }
     }
 
     /// Below, at or above zero for two numbers; `nil` for anything else, and for NaN.
@@ -195,26 +278,5 @@ package enum CELValue: Sendable {
             return (a, c) == (b, d) ? 0 : (a, c) < (b, d) ? -1 : 1
         default: return numericOrder(other)
         }
-    }
-}
-
-/// Why a rule came to no answer.
-package struct CELError: Error, Equatable {
-    package enum Code: Sendable {
-        /// The value does not have what the rule asks for.
-        case evaluation
-        /// The rule uses what this evaluator does not know; it then counts as kept.
-        case unsupported
-        /// The rules of the document took too many steps.
-        case exhausted
-        case syntax
-    }
-
-    package var code: Code
-    package var message: String
-
-    init(_ code: Code, _ message: String) {
-        self.code = code
-        self.message = message
     }
 }

@@ -16,6 +16,8 @@ package final class Schema: Sendable {
         /// `FieldValueInvalid` and the like; empty means `FieldValueInvalid`.
         package var reason: String
         package var fieldPath: String
+        /// `oldSelf` is an optional, and the rule is run also where there is no old value.
+        package var optionalOldSelf: Bool?
     }
 
     package let type: ValueType?
@@ -112,7 +114,8 @@ package final class Schema: Sendable {
             Rule(
                 rule: $0["rule"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "",
                 messageExpression: $0["messageExpression"]?.stringValue ?? "",
-                reason: $0["reason"]?.stringValue ?? "", fieldPath: $0["fieldPath"]?.stringValue ?? "")
+                reason: $0["reason"]?.stringValue ?? "", fieldPath: $0["fieldPath"]?.stringValue ?? "",
+                optionalOldSelf: $0["optionalOldSelf"]?.boolValue)
         }
         defaultedProperties = properties.filter { $0.value.defaultValue != nil }.keys.sorted()
         containsRules =

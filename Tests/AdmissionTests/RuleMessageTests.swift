@@ -127,6 +127,105 @@ import Testing
     }
 
     @Test func aRuleThatUsesWhatIsNotThereCountsAsKept() throws {
-        #expect(try Self.causes(["x": 7], of: Self.schema(["rule": "quantity(self).isGreaterThan(1)"])) == [])
+        #expect(try Self.causes(["x": 7], of: Self.schema(["rule": "self.isOfTheFuture()"])) == [])
+    }
+
+    /// `oldSelf` is an optional: the rule is run where there is no old value, too.
+    @Test func anOptionalOldSelfIsJudgedOnCreation() throws {
+        let schema = Self.schema([
+            "rule": "oldSelf.hasValue() ? self >= oldSelf.value() : self == 1",
+            "message": "starts at one, must not fall",
+            "optionalOldSelf": true,
+        ])
+        let said = ["spec.x: Invalid value: 5: starts at one, must not fall [FieldValueInvalid]"]
+        #expect(try Self.causes(["x": 1], of: schema) == [])
+        #expect(try Self.causes(["x": 5], of: schema) == said)
+        #expect(try Self.causes(["x": 5], of: schema, old: [:]) == said)
+        #expect(try Self.causes(["x": 5], of: schema, old: ["x": 3]) == [])
+        #expect(try Self.causes(["x": 5], of: schema, old: ["x": 7]) == said)
+    }
+
+    /// Values are what their formats say.
+    @Test(arguments: [
+        ("self.since + self.span == timestamp('2026-01-01T00:01:00Z')", true),
+        ("self.day == timestamp('2026-01-02T00:00:00Z')", true),
+        ("self.blob == b'AB' && self.blob.size() == 2", true), ("self.share / 2.0 == 1.0", true),
+        ("type(self.share) == double", true),
+        ("self.set == ['b', 'a']", true), ("self.set + ['a', 'c'] == ['a', 'b', 'c']", true),
+        ("self.list == ['b', 'a']", false),
+        ("self.keyed + [{'k': 'a', 'v': '9'}] == self.keyed", false),
+        ("self.keyed == [self.keyed[1], self.keyed[0]]", true),
+        ("!has(self.none) && self.a__dash__b == 'x'", true), ("self.port == 80 && type(self.port) == int", true),
+    ])
+    func valuesAreWhatTheyAreDeclaredToBe(rule: String, holds: Bool) throws {
+        let text: JSON = ["type": "string"]
+        let keyed: JSON = ["type": "object", "required": ["k"], "properties": ["k": text, "v": text]]
+        let schema: JSON = [
+            "type": "object",
+            "properties": [
+                "since": ["type": "string", "format": "date-time"], "span": ["type": "string", "format": "duration"],
+                "day": ["type": "string", "format": "date"], "blob": ["type": "string", "format": "byte"],
+                "share": ["type": "number"], "set": ["type": "array", "items": text, "x-kubernetes-list-type": "set"],
+                "list": ["type": "array", "items": text], "none": ["type": "string", "nullable": true], "a-b": text,
+                "keyed": [
+                    "type": "array", "items": keyed, "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["k"],
+                ], "port": ["x-kubernetes-int-or-string": true],
+            ], "x-kubernetes-validations": [["rule": .string(rule), "message": "no"]],
+        ]
+        let value: JSON = [
+            "since": "2026-01-01T00:00:00Z", "span": "60s", "day": "2026-01-02", "blob": "QUI=", "share": 2,
+            "set": ["a", "b"],
+            "list": ["a", "b"], "none": nil, "a-b": "x", "keyed": [["k": "a", "v": "1"], ["k": "b", "v": "2"]],
+            "port": 80,
+        ]
+        #expect(
+            try Self.causes(value, of: schema) == (holds ? [] : ["spec: Invalid value: no [FieldValueInvalid]"]),
+            "\(rule)")
+    }
+
+    @Test func aRuleThatCostsTooMuchEndsAllRules() throws {
+        let list: JSON = [
+            "type": "array", "items": ["type": "integer"],
+            "x-kubernetes-validations": [
+                ["rule": "self.all(a, self.all(b, a + b >= 0))", "message": "no sum below zero"], ["rule": "false"],
+            ],
+        ]
+        let numbers = JSON.array((0..<600).map { .integer($0) })
+        let schema: JSON = ["type": "object", "properties": ["list": list]]
+        let ending =
+            "no further validation rules will be run due to call cost exceeds limit for rule: no sum below zero"
+        #expect(
+            try Self.causes(["list": numbers], of: schema) == [
+                "spec.list: Invalid value: \"array\": 'operation cancelled: actual cost limit exceeded': \(ending) "
+                    + "[FieldValueInvalid]"
+            ])
+    }
+
+    @Test func theRulesOfADocumentHaveABudget() throws {
+        let rule: JSON = ["rule": "self.all(a, self.all(b, a + b >= 0))"]
+        let list: JSON = [
+            "type": "array", "items": ["type": "integer"],
+            "x-kubernetes-validations": .array(Array(repeating: rule, count: 20)),
+        ]
+        let numbers = JSON.array((0..<370).map { .integer($0) })
+        let schema: JSON = ["type": "object", "properties": ["list": list]]
+        #expect(
+            try Self.causes(["list": numbers], of: schema) == [
+                "spec.list: Invalid value: \"array\": validation failed due to running out of cost budget, "
+                    + "no further validation rules will be run [FieldValueInvalid]"
+            ])
+    }
+
+    @Test func callsThatDoNotFitAreExplained() throws {
+        let schema: JSON = [
+            "type": "object", "properties": ["x": ["x-kubernetes-int-or-string": true]],
+            "x-kubernetes-validations": [["rule": "self.x.size() > 1"]],
+        ]
+        #expect(
+            try Self.causes(["x": 5], of: schema) == [
+                "spec: Invalid value: \"object\": 'no such overload: size(int)': call arguments did not match a supported "
+                    + "operator, function or macro signature for rule: self.x.size() > 1 [FieldValueInvalid]"
+            ])
     }
 }
