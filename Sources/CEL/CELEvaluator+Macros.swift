@@ -10,10 +10,11 @@ extension CELEvaluator {
             try spend()
             try charge(check)
             if gathered.isDecided { break }
-            for (name, value) in zip(fold.variables, item) { variables.append((name, value)) }
-            defer { variables.removeLast(item.count) }
+            variables.append((fold.variables[0], item.first))
+            if let second = item.second { variables.append((fold.variables[1], second)) }
+            defer { variables.removeLast(item.second == nil ? 1 : 2) }
             do {
-                try step(fold, item[0], &gathered)
+                try step(fold, item.first, &gathered)
             } catch {
                 // Of all and exists a later item may still decide; anything else ends here.
                 guard error.code == .evaluation, fold.kind == .all || fold.kind == .exists else { throw error }
@@ -25,13 +26,16 @@ extension CELEvaluator {
         return gathered.result
     }
 
-    /// What the variables of a macro stand for, one after the other.
-    private func scopes(_ range: CELValue, isPair: Bool) throws(CELError) -> [[CELValue]] {
+    /// What the one or two variables of a macro stand for, one after the other.
+    private func scopes(
+        _ range: CELValue, isPair: Bool
+    ) throws(CELError) -> [(first: CELValue, second: CELValue?)] {
         if let items = range.elements {
-            return isPair ? items.enumerated().map { [.integer(Int64($0.offset)), $0.element] } : items.map { [$0] }
+            return isPair
+                ? items.enumerated().map { (.integer(Int64($0.offset)), $0.element) } : items.map { ($0, nil) }
         }
         guard let entries = range.entries else { throw Self.noOverload("fold", [range]) }
-        return entries.map { isPair ? [$0.key, $0.value] : [$0.key] }
+        return entries.map { ($0.key, isPair ? $0.value : nil) }
     }
 
     private mutating func step(

@@ -1,4 +1,3 @@
-import CEL
 import Documents
 import Glibc
 
@@ -105,14 +104,4 @@ private func fuzzSelectors(_ text: String) {
         _ = selector.matches { $0 }
     }
     if let json = try? JSONParser.parse(Array(text.utf8)) { _ = try? LabelSelector(json: json).matches(["app": "web"]) }
-}
-
-/// An expression of a validation rule, about a document that has something of everything.
-private func fuzzCEL(_ text: String) {
-    guard let program = try? CELProgram.compiled(text) else { return }
-    let value: JSON = ["a": [1, 2, ["x": "y"]], "s": "10.0.0.0/8", "n": 5, "d": 1.5, "b": true, "z": .null]
-    var evaluator = CELEvaluator(steps: 20_000)
-    guard let answer = try? evaluator.evaluate(program, with: [("self", CELValue(value))]) else { return }
-    _ = answer.text
-    check(evaluator.stepsLeft >= 0, "an answer beyond the steps")
 }
