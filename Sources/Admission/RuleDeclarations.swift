@@ -3,26 +3,55 @@ package import Documents
 
 /// What rules may know of the values of a schema: their types, and how large they may be. Maps structural schemas as
 /// Kubernetes maps them, so that the same rules are right and the same rules cost too much.
-package enum RuleDeclarations {
+package struct RuleDeclarations {
     /// A declaration, and the bytes its smallest value takes in a document.
-    package struct Sized {
+    package struct Sized: Sendable {
         package var declaration: CELDeclaration
         package var leastBytes: Int64
     }
 
+    /// What is known of a schema; the schema is kept, so that no other takes its place in memory.
+    struct Known: Sendable {
+        var schema: Schema
+        var sized: Sized?
+    }
+
     private static let requestBytes = AdmissionLimits.estimatedRequestBytes
+
+    /// What schemas with rules were found to be. What is there is not made again; places in messages are then not
+    /// those of the tree it is used in, so only what runs rules shares.
+    private(set) var known: [ObjectIdentifier: Known] = [:]
+    private let shares: Bool
+
+    init(sharing known: [ObjectIdentifier: Known]? = nil) {
+        self.known = known ?? [:]
+        shares = known != nil
+    }
 
     /// `nil` where rules may not look at values of `schema`, as their type is not known. At the root of a resource, and
     /// of an embedded one, `apiVersion`, `kind`, `metadata.name` and `metadata.generateName` are there in any case.
-    package static func declaration(of schema: Schema, isRoot: Bool, at path: String = "") -> Sized? {
+    package static func declaration(of schema: Schema, isRoot: Bool) -> Sized? {
+        var declarations = RuleDeclarations()
+        return declarations.declaration(of: schema, isRoot: isRoot, at: "")
+    }
+
+    mutating func declaration(of schema: Schema, isRoot: Bool, at path: String) -> Sized? {
+        guard shares, !schema.rules.isEmpty else { return found(schema, isRoot: isRoot, path) }
+        if let known = known[ObjectIdentifier(schema)] { return known.sized }
+        let sized = found(schema, isRoot: isRoot, path)
+        known[ObjectIdentifier(schema)] = Known(schema: schema, sized: sized)
+        return sized
+    }
+
+    private mutating func found(_ schema: Schema, isRoot: Bool, _ path: String) -> Sized? {
         if schema.isIntOrString {
-            let most = schema.maxLength.map { min(max(0, Int64($0)), .max / 4) * 4 } ?? requestBytes - 2
+            let most = schema.maxLength.map { min(max(0, Int64($0)), .max / 4) * 4 } ?? Self.requestBytes - 2
             return Sized(declaration: .scalar(.dyn, maxElements: UInt64(most), at: path), leastBytes: 1)
         }
         switch schema.type {
         case .array: return list(schema, path)
         case .object: return object(schema, isRoot: isRoot, path)
-        case .string: return text(schema, path)
+        case .string: return Self.text(schema, path)
         case .boolean: return Sized(declaration: .scalar(.bool, at: path), leastBytes: 4)
         case .number: return Sized(declaration: .scalar(.double, at: path), leastBytes: 1)
         case .integer: return Sized(declaration: .scalar(.int, at: path), leastBytes: 1)
@@ -30,7 +59,7 @@ package enum RuleDeclarations {
         }
     }
 
-    private static func list(_ schema: Schema, _ path: String) -> Sized? {
+    private mutating func list(_ schema: Schema, _ path: String) -> Sized? {
         guard let items = schema.items,
             let item = declaration(of: items, isRoot: items.isEmbeddedResource, at: "\(path).@idx")
         else { return nil }
@@ -40,18 +69,18 @@ package enum RuleDeclarations {
             case .set: .set
             case .map: .map(schema.listMapKeys)
             }
-        let most = schema.maxItems.map { UInt64(max($0, 0)) } ?? UInt64((requestBytes - 2) / (item.leastBytes + 1))
+        let most = schema.maxItems.map { UInt64(max($0, 0)) } ?? UInt64((Self.requestBytes - 2) / (item.leastBytes + 1))
         return Sized(
             declaration: .list(of: item.declaration, kind: kind, maxElements: most, at: path), leastBytes: 2)
     }
 
-    private static func object(_ schema: Schema, isRoot: Bool, _ path: String) -> Sized? {
+    private mutating func object(_ schema: Schema, isRoot: Bool, _ path: String) -> Sized? {
         if let values = schema.additionalProperties {
             guard let value = declaration(of: values, isRoot: values.isEmbeddedResource, at: "\(path).@elem") else {
                 return nil
             }
             let most = schema.maxProperties.map { UInt64(max($0, 0)) }
-            let estimated = UInt64((requestBytes - 2) / (value.leastBytes + 6))
+            let estimated = UInt64((Self.requestBytes - 2) / (value.leastBytes + 6))
             return Sized(
                 declaration: .map(of: value.declaration, maxElements: most ?? estimated, at: path), leastBytes: 2)
         }
@@ -68,7 +97,7 @@ package enum RuleDeclarations {
                 leastBytes += Int64(name.utf8.count) + member.leastBytes + 4
             }
         }
-        if isRoot { addMetadata(to: &fields, schema, path) }
+        if isRoot { Self.addMetadata(to: &fields, schema, path) }
         return Sized(declaration: .object(fields, at: path), leastBytes: leastBytes)
     }
 

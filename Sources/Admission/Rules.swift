@@ -144,23 +144,17 @@ struct Rules {
 
 /// What is declared of the values that rules are about, kept for the next document.
 enum RuleValues {
-    private struct Entry: Sendable {
-        /// Kept, so that no other schema takes its place in memory.
-        var schema: Schema
-        var declaration: CELDeclaration?
-    }
-
-    private static let known = Mutex<[ObjectIdentifier: Entry]>([:])
+    private static let known = Mutex<[ObjectIdentifier: RuleDeclarations.Known]>([:])
 
     static func declaration(of schema: Schema, isRoot: Bool) -> CELDeclaration? {
-        let key = ObjectIdentifier(schema)
-        if let entry = known.withLock({ $0[key] }) { return entry.declaration }
-        let declaration = RuleDeclarations.declaration(of: schema, isRoot: isRoot || schema.isEmbeddedResource)?
-            .declaration
         known.withLock { known in
+            if let found = known[ObjectIdentifier(schema)] { return found.sized?.declaration }
             if known.count >= AdmissionLimits.cachedDeclarations { known.removeAll() }
-            known[key] = Entry(schema: schema, declaration: declaration)
+            var declarations = RuleDeclarations(sharing: known)
+            known = [:]
+            let sized = declarations.declaration(of: schema, isRoot: isRoot || schema.isEmbeddedResource, at: "")
+            known = declarations.known
+            return sized?.declaration
         }
-        return declaration
     }
 }

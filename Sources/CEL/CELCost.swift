@@ -111,6 +111,15 @@ enum CELCost {
         if overflow { return .max }
         switch name {
         case "contains", "indexOf", "lastIndexOf", "split", "replace", "startsWith", "endsWith": return product / 64
+        case "matches", "find", "findAll":
+            guard values.count > 1, case .string(let text) = values[1], let pattern = Pattern.compiled(text) else {
+                return 0
+            }
+            let once = size.multipliedReportingOverflow(by: pattern.size)
+            // Each part that is found may be looked for up to the end.
+            let again = size.multipliedReportingOverflow(by: name == "findAll" ? size : 0)
+            if once.overflow || again.overflow { return .max }
+            return once.partialValue / 16 + again.partialValue / 8
         case "sets.contains", "sets.equivalent", "sets.intersects", "includes", "distinct":
             let extent = first.extent(below: limit)
             return product.multipliedReportingOverflow(by: 1 + extent / max(size, 1)).overflow ? .max : product + extent

@@ -152,6 +152,9 @@ enum CELFunctions {
             if limit == 0 { return .list([]) }
             let parts = parts(of: text, separatedBy: separator, limit: limit < 0 ? nil : limit)
             return .list(parts.map { .string($0) })
+        case ("findAll", 2):
+            guard case .string(let pattern) = rest[0], let limit = rest[1].limit else { return nil }
+            return try found(name, text, pattern, limit: limit < 0 ? nil : limit)
         case ("indexOf", 2), ("lastIndexOf", 2):
             guard case .string(let wanted) = rest[0], case .integer(let offset) = rest[1] else { return nil }
             return .integer(try position(of: wanted, in: text, name, offset: offset))
@@ -170,6 +173,7 @@ enum CELFunctions {
         case "matches":
             guard let pattern = Pattern.compiled(other) else { throw CELError(.unsupported, "pattern '\(other)'") }
             return .bool(pattern.matches(text))
+        case "find", "findAll": return try found(name, text, other, limit: nil)
         case "indexOf":
             guard let found = position(of: wanted, in: bytes, from: 0) else { return .integer(-1) }
             return .integer(Int64(String(decoding: bytes[..<found], as: UTF8.self).unicodeScalars.count))
@@ -244,6 +248,15 @@ enum CELFunctions {
             if scalars[start..<start + wanted.count].elementsEqual(wanted) { return Int64(start) }
         }
         return -1
+    }
+
+    /// What a pattern finds.
+    private static func found(
+        _ name: String, _ text: String, _ pattern: String, limit: Int?
+    ) throws(CELError) -> CELValue {
+        guard let compiled = Pattern.compiled(pattern) else { throw CELError(.unsupported, "pattern '\(pattern)'") }
+        let found = compiled.matches(in: text, limit: name == "find" ? 1 : limit ?? .max)
+        return name == "find" ? .string(found.first ?? "") : .list(found.map { .string($0) })
     }
 
     /// At most `limit` times; a negative one is none.

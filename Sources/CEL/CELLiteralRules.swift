@@ -66,7 +66,7 @@ enum CELLiteralRules {
         case ("duration", .string(let text)) where !isMember: CELTime.duration(text) != nil
         case ("timestamp", .string(let text)) where !isMember: CELTime.timestamp(text) != nil
         case ("timestamp", .integer(let seconds)) where !isMember: CELTime.isInRange(seconds)
-        case ("matches", .string(let pattern)): Pattern.compiled(pattern) != nil
+        case ("matches", .string(let pattern)): Pattern.isPattern(pattern)
         default: true
         }
     }

@@ -27,6 +27,22 @@ import Testing
         (#"^\p{L}+$"#, "aé", true), (#"^\pL$"#, "1", false), (#"^\P{N}$"#, "1", false),
     ]
 
+    /// A pattern, a text, and what is found in it.
+    @Test(arguments: [
+        ("[0-9]+", "a1 b22", ["1", "22"]), ("a|ab", "abab", ["a", "a"]), ("ab|a", "aba", ["ab", "a"]),
+        ("<.+?>", "<a><b>", ["<a>", "<b>"]),
+        ("<.+>", "<a><b>", ["<a><b>"]), ("a*", "baac", ["", "aa", ""]), ("", "é", ["", ""]), ("^a", "aa", ["a"]),
+        ("a$", "aa", ["a"]),
+        (#"\bx"#, "x xx", ["x", "x"]), ("(a+)(b+)?", "aabba", ["aabb", "a"]), ("x", "abc", []),
+        ("a{2}?", "aaaa", ["aa", "aa"]),
+    ])
+    func finds(pattern: String, text: String, expected: [String]) throws {
+        let compiled = try #require(Pattern(pattern))
+        #expect(compiled.matches(in: text) == expected)
+        #expect(compiled.matches(in: text, limit: 1) == Array(expected.prefix(1)))
+        #expect(compiled.matches(text) == !expected.isEmpty)
+    }
+
     @Test(arguments: cases.indices)
     func matches(index: Int) {
         let (pattern, text, expected) = Self.cases[index]

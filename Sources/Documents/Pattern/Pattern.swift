@@ -36,10 +36,19 @@ package struct Pattern: Sendable {
         program = compiler.program
     }
 
+    /// How much there is to do at each character of a text, at most.
+    package var size: Int { program.count }
+
     /// Whether the pattern matches somewhere in `text`.
     package func matches(_ text: String) -> Bool {
         var run = PatternRun(program: program)
         return run.matches(text)
+    }
+
+    /// Whether `text` is a pattern, were it as large as it may.
+    package static func isPattern(_ text: String) -> Bool {
+        var parser = PatternParser(text)
+        return parser.parse() != nil
     }
 
     private static let cache = Mutex<[String: Pattern?]>([:])
@@ -110,24 +119,26 @@ private struct PatternRun {
                 stack.append(right)
                 stack.append(left)
             case .assert(let assertion):
-                if Self.holds(assertion, scalars, position) { stack.append(thread + 1) }
+                if assertion.holds(scalars, position) { stack.append(thread + 1) }
             case .match: hasMatched = true
             case .scalar, .set: current.append(thread)
             }
         }
     }
+}
 
-    private static func holds(_ assertion: Pattern.Assertion, _ scalars: [UInt32], _ position: Int) -> Bool {
+extension Pattern.Assertion {
+    /// Whether it holds before the character at `position`.
+    func holds(_ scalars: [UInt32], _ position: Int) -> Bool {
         let before = position > 0 ? scalars[position - 1] : nil
         let after = position < scalars.count ? scalars[position] : nil
-        let isBoundary = isWord(before) != isWord(after)
-        return switch assertion {
+        return switch self {
         case .textStart: position == 0
         case .textEnd: position == scalars.count
         case .lineStart: before == nil || before == 10
         case .lineEnd: after == nil || after == 10
-        case .wordBoundary: isBoundary
-        case .noWordBoundary: !isBoundary
+        case .wordBoundary: Self.isWord(before) != Self.isWord(after)
+        case .noWordBoundary: Self.isWord(before) == Self.isWord(after)
         }
     }
 

@@ -6,7 +6,8 @@ indirect enum PatternNode {
     case assert(Pattern.Assertion)
     case sequence([PatternNode])
     case choice([PatternNode])
-    case repetition(PatternNode, least: Int, most: Int?)
+    /// `isLazy` where as few as possible are taken, which matters to what is found, not to whether.
+    case repetition(PatternNode, least: Int, most: Int?, isLazy: Bool)
 }
 
 /// Reads RE2's syntax: groups, classes, anchors, repetitions up to 1000, the flags i, m and s. Back references and
@@ -77,8 +78,7 @@ struct PatternParser {
             if isRepeated { return nil }
             isRepeated = true
             if bounds.0 > 1000 || (bounds.1 ?? 0) > 1000 || (bounds.1 ?? bounds.0) < bounds.0 { return nil }
-            _ = take("?")  // a lazy repetition matches the same texts
-            node = .repetition(node, least: bounds.0, most: bounds.1)
+            node = .repetition(node, least: bounds.0, most: bounds.1, isLazy: take("?"))
         }
     }
 
@@ -361,7 +361,8 @@ struct PatternCompiler {
             for part in parts where !emit(part) { return false }
             return true
         case .choice(let branches): return emit(choice: branches)
-        case .repetition(let part, let least, let most): return emit(repetition: part, least: least, most: most)
+        case .repetition(let part, let least, let most, let isLazy):
+            return emit(repetition: part, least: least, most: most, isLazy: isLazy)
         }
     }
 
@@ -379,7 +380,9 @@ struct PatternCompiler {
         return true
     }
 
-    private mutating func emit(repetition part: PatternNode, least: Int, most: Int?) -> Bool {
+    private mutating func emit(repetition part: PatternNode, least: Int, most: Int?, isLazy: Bool) -> Bool {
+        // What is tried first comes first.
+        func split(_ again: Int, _ on: Int) -> Pattern.Instruction { isLazy ? .split(on, again) : .split(again, on) }
         for _ in 0..<least {
             let before = program.count
             if !emit(part) { return false }
@@ -387,9 +390,9 @@ struct PatternCompiler {
             if program.count == before { break }
         }
         guard let most else {
-            let split = program.count
-            guard append(.split(split + 1, 0)), emit(part), append(.jump(split)) else { return false }
-            program[split] = .split(split + 1, program.count)
+            let start = program.count
+            guard append(.split(start + 1, 0)), emit(part), append(.jump(start)) else { return false }
+            program[start] = split(start + 1, program.count)
             return true
         }
         var splits: [Int] = []
@@ -397,7 +400,7 @@ struct PatternCompiler {
             splits.append(program.count)
             guard append(.split(program.count + 1, 0)), emit(part) else { return false }
         }
-        for split in splits { program[split] = .split(split + 1, program.count) }
+        for start in splits { program[start] = split(start + 1, program.count) }
         return true
     }
 }
