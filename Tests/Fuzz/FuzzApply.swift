@@ -57,5 +57,8 @@ func fuzzPatterns(_ text: String) {
     let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
     guard let pattern = Pattern(String(parts[0])) else { return }
     let subject = parts.count > 1 ? String(parts[1]) : text
+    let found = pattern.matches(in: String(subject.prefix(200)), limit: 3)
+    check(pattern.matches(String(subject.prefix(200))) != found.isEmpty, "a pattern finds nothing where it matches")
+    check(found.allSatisfy { subject.unicodeScalars.count >= $0.unicodeScalars.count }, "more is found than there is")
     check(pattern.matches(subject) == pattern.matches(subject), "a pattern decides differently")
 }
