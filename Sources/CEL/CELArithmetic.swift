@@ -45,6 +45,19 @@ enum CELArithmetic {
         }
     }
 
+    /// `nil` where the symbol compares nothing.
+    static func comparison(_ symbol: String, _ a: Int64, _ b: Int64) -> Bool? {
+        switch symbol {
+        case "==": a == b
+        case "!=": a != b
+        case "<": a < b
+        case "<=": a <= b
+        case ">": a > b
+        case ">=": a >= b
+        default: nil
+        }
+    }
+
     private static func whole<Number: FixedWidthInteger>(
         _ symbol: String, _ a: Number, _ b: Number
     ) throws(CELError) -> Number {

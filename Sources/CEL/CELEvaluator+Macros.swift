@@ -1,20 +1,24 @@
+internal import Documents
+
 /// `all`, `exists`, `map` and their kin.
 extension CELEvaluator {
     mutating func comprehension(_ fold: CELExpression.Fold) throws(CELError) -> CELValue {
         let range = try value(fold.range)
-        let items = try scopes(range, isPair: fold.variables.count == 2)
+        guard let items = CELScopes(range) else { throw Self.noOverload("fold", [range]) }
+        let isPair = fold.variables.count == 2
         let check: UInt64 = fold.kind == .all ? 2 : fold.kind == .exists ? 3 : 0
         var gathered = CELGathered(fold.kind)
         var failure: CELError?
-        for item in items {
+        for position in 0..<items.count {
             try spend()
             try charge(check)
             if gathered.isDecided { break }
-            variables.append((fold.variables[0], item.first))
-            if let second = item.second { variables.append((fold.variables[1], second)) }
-            defer { variables.removeLast(item.second == nil ? 1 : 2) }
+            let first = items.first(position, isPair: isPair)
+            variables.append((fold.variables[0], first))
+            if isPair { variables.append((fold.variables[1], items.second(position))) }
+            defer { variables.removeLast(isPair ? 2 : 1) }
             do {
-                try step(fold, item.first, &gathered)
+                try step(fold, first, &gathered)
             } catch {
                 // Of all and exists a later item may still decide; anything else ends here.
                 guard error.code == .evaluation, fold.kind == .all || fold.kind == .exists else { throw error }
@@ -24,18 +28,6 @@ extension CELEvaluator {
         try charge(fold.kind == .existsOne ? 2 : 1)
         if let failure, !gathered.isDecided { throw failure }
         return gathered.result
-    }
-
-    /// What the one or two variables of a macro stand for, one after the other.
-    private func scopes(
-        _ range: CELValue, isPair: Bool
-    ) throws(CELError) -> [(first: CELValue, second: CELValue?)] {
-        if let items = range.elements {
-            return isPair
-                ? items.enumerated().map { (.integer(Int64($0.offset)), $0.element) } : items.map { ($0, nil) }
-        }
-        guard let entries = range.entries else { throw Self.noOverload("fold", [range]) }
-        return entries.map { ($0.key, isPair ? $0.value : nil) }
     }
 
     private mutating func step(
@@ -114,6 +106,46 @@ extension CELEvaluator {
         try charge(1)
         try charge(CELCost.selfComparison(keys))
         return .list(try CELLists.sorted(elements, by: keys))
+    }
+}
+
+/// What the one or two variables of a macro stand for: items of a list, behind their indices; keys of a map, before
+/// their values.
+private enum CELScopes {
+    case list([CELValue])
+    case array([JSON], CELDeclaration?)
+    case map([(key: CELValue, value: CELValue)])
+
+    /// `nil` where nothing can be gone through.
+    init?(_ range: CELValue) {
+        switch range {
+        case .list(let items): self = .list(items)
+        case .array(let items, let declaration): self = .array(items, declaration?.element)
+        default:
+            guard let entries = range.entries else { return nil }
+            self = .map(entries)
+        }
+    }
+
+    var count: Int {
+        switch self {
+        case .list(let items): items.count
+        case .array(let items, _): items.count
+        case .map(let entries): entries.count
+        }
+    }
+
+    func first(_ position: Int, isPair: Bool) -> CELValue {
+        if case .map(let entries) = self { return entries[position].key }
+        return isPair ? .integer(Int64(position)) : second(position)
+    }
+
+    func second(_ position: Int) -> CELValue {
+        switch self {
+        case .list(let items): items[position]
+        case .array(let items, let element): CELValue(items[position], as: element)
+        case .map(let entries): entries[position].value
+        }
     }
 }
 

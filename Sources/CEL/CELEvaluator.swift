@@ -219,6 +219,11 @@ package struct CELEvaluator {
             if error.code == .evaluation { try charge(1) }
             throw error
         }
+        if case .integer(let x) = a, case .integer(let y) = b {
+            try charge(1)
+            if let known = CELArithmetic.comparison(symbol, x, y) { return .bool(known) }
+            return try CELArithmetic.result(symbol, a, b)
+        }
         if symbol == "in" { return .bool(try contains(b, a, isLiteral: right.isLiteral)) }
         try charge(CELCost.binary(symbol, a, b))
         try spend((a.count ?? 0) / 8 + (b.count ?? 0) / 8)
@@ -263,6 +268,10 @@ package struct CELEvaluator {
             values.append(receiver)
         }
         for argument in arguments { values.append(try value(argument)) }
+        if name == "size", values.count == 1, let count = values[0].count {
+            try charge(1)
+            return .integer(Int64(count))
+        }
         for value in values { try spend((value.count ?? 0) / 8) }
         try charge(CELCost.before(name, values))
         try spend(CELCost.steps(name, values, below: stepsLeft))
