@@ -126,7 +126,22 @@ package struct LogWriter: Sendable {
     private mutating func makeRoomHere(_ count: Int) throws(JournalError) {
         if offset + count <= filled { return }
         try claim { (writer: inout LogWriter) throws(FileError) in
-            try writer.grow(to: writer.offset + count + writer.configuration.growthBytes)
+            let needed = writer.offset + count
+            try Self.roomOrLess(writer.configuration.growthBytes) { ahead throws(FileError) in
+                try writer.grow(to: needed + ahead)
+            }
+        }
+    }
+
+    /// Makes room with `ahead` bytes to spare, or with none where the device has not so much.
+    private static func roomOrLess<Result>(
+        _ ahead: Int, _ make: (Int) throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        do throws(FileError) {
+            return try make(ahead)
+        } catch {
+            guard error.code == .noSpace, ahead > 0 else { throw error }
+            return try make(0)
         }
     }
 
@@ -171,17 +186,18 @@ package struct LogWriter: Sendable {
         if let spare = spares.take() { return try startSegment(over: spare, room: room) }
         let segment = Segment(firstRevision: lastRevision + 1, previous: hash)
         let path = "\(directory)/\(segment.name)"
-        let room = room + configuration.growthBytes
-        let next: any File
-        do {
-            next = try Self.create(segment, room: room, directory: directory, fileSystem: fileSystem)
-        } catch {
-            // Left where it is it would be in the way of the next attempt.
-            if error.code == .noSpace, try fileSystem.exists(path) { try fileSystem.remove(path) }
-            throw error
+        return try Self.roomOrLess(configuration.growthBytes) { ahead throws(FileError) in
+            do throws(FileError) {
+                let next = try Self.create(
+                    segment, room: room + ahead, directory: directory, fileSystem: fileSystem)
+                goOn(in: next, path, filled: Segment.headerSize + room + ahead)
+                return segment
+            } catch {
+                // Left where it is it would be in the way of the next attempt.
+                if error.code == .noSpace, try fileSystem.exists(path) { try fileSystem.remove(path) }
+                throw error
+            }
         }
-        goOn(in: next, path, filled: Segment.headerSize + room)
-        return segment
     }
 
     /// Starts the next segment in a file that is on the device whole. It takes its name with the new header in it, so

@@ -11,10 +11,10 @@ import Testing
 struct SpaceTests {
     private let keys = SealingKeys.ephemeral()
 
-    private func open(_ disk: CrashingDisk, clock: any Clock = StillClock()) throws -> Keyspace {
+    private func open(_ disk: CrashingDisk, clock: any Clock = StillClock(), growthBytes: Int = 512) throws -> Keyspace {
         try Keyspace.simulated(on: disk, clock: clock, keys: keys) { configuration in
             configuration.journal.segmentBytes = 2048
-            configuration.journal.growthBytes = 512
+            configuration.journal.growthBytes = growthBytes
             configuration.segmentsPerTable = 2
             configuration.historyRevisions = 12
         }
@@ -144,7 +144,7 @@ struct SpaceTests {
         var stalls = 0
         for operation in 1...8 {
             let disk = CrashingDisk(random: SeededRandom(seed: 5))
-            let store = try open(disk)
+            let store = try open(disk, growthBytes: 0)
             disk.fail(atOperation: disk.operations + operation, with: .noSpace)
             try store.put(key("a"), String(repeating: "x", count: 600))
             store.flush()
@@ -157,5 +157,19 @@ struct SpaceTests {
         }
         // The growth and its sync; after them no error is one of space only.
         #expect(stalls == 2)
+    }
+
+    /// The log grows ahead of its records, and goes without that before it refuses anything.
+    @Test func aDeviceIsUsedToItsEnd() throws {
+        let disk = CrashingDisk(random: SeededRandom(seed: 6))
+        let store = try open(disk, growthBytes: 1 << 20)
+        let used = disk.contents.reduce(0) { $0 + $1.bytes.count }
+        disk.limit(bytes: used + 8192)
+        for number in 0..<10 {
+            try store.put(key("k\(number)"), String(repeating: "x", count: 300))
+            store.flush()
+            #expect(store.writeRefusal == nil, "\(number)")
+        }
+        #expect(try open(disk.restarted()).text(key("k9"))?.count == 300)
     }
 }
