@@ -11,7 +11,8 @@ import Testing
 struct SpaceTests {
     private let keys = SealingKeys.ephemeral()
 
-    private func open(_ disk: CrashingDisk, clock: any Clock = StillClock(), growthBytes: Int = 512) throws -> Keyspace {
+    private func open(_ disk: CrashingDisk, clock: any Clock = StillClock(), growthBytes: Int = 512) throws -> Keyspace
+    {
         try Keyspace.simulated(on: disk, clock: clock, keys: keys) { configuration in
             configuration.journal.segmentBytes = 2048
             configuration.journal.growthBytes = growthBytes
