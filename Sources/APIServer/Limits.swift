@@ -58,12 +58,19 @@ package enum APIServerLimits {
     /// Connections at once.
     package static let connections = 16_384
     /// Open files that connections leave to the store, the node and everything else.
-    static let otherFiles = 1024
+    static let otherFiles = 2048
+    /// Of those, what commands in pods and forwarded ports may have together, and what one command has at most.
+    static let streamFiles = 1024
+    static let commandFiles = 6
+    /// Bytes of the name under which a client opens the two streams of a forwarded connection.
+    static let streamNameBytes = 128
     /// Bytes a streamed answer may hold back before it waits for its reader.
     static let streamHighWatermark = 256 * 1024
     static let backlog: Int32 = 1024
     /// After a command has ended, what holds its output open has this long to write something more.
-    static let commandDrainPause = TimeAmount.milliseconds(200)
+    static let commandDrainPause = TimeAmount.milliseconds(100)
+    /// … and is read for so long at most.
+    static let commandDrainPauses = 50
     /// After the last forwarded connection has ended, its client has this long to hand on what it was sent.
     static let handOnTime = TimeAmount.seconds(1)
     /// Streams of one SPDY connection at once: two for each connection that is forwarded.

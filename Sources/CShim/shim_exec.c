@@ -70,6 +70,7 @@ static void start(struct command *command) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // The change of user clears the signal.
@@ -94,7 +95,7 @@ static void start(struct command *command) {
     _exit(run_program(command->arguments, command->environment));
 }
 
-// Waits for the end of `child`, and kills it with its session when the caller has gone.
+// Waits for the end of `child`, and kills it with its process group when the caller has gone.
 static int attend(pid_t child, int signals) {
     struct pollfd set[2] = {{signals, POLLIN, 0}, {CALLER, POLLIN, 0}};
     int status;
@@ -112,15 +113,14 @@ static int attend(pid_t child, int signals) {
     }
 }
 
-int shim_exec(int argc, char **argv) {
-    if (argc < 8 || strcmp(argv[6], "--")) return EXIT_USAGE;
-    struct command command = {
-        .mode = argv[0], .working = argv[5], .uid = atol(argv[3]), .gid = atol(argv[4]), .arguments = argv + 7,
-        .environment = environ};
-    int isWatched = !is_mode(&command, "wait");
-    if (isWatched) fcntl(CALLER, F_SETFD, FD_CLOEXEC);
-    if (strcmp(argv[1], "-")) {
-        int failed = join(&command, (pid_t)atol(argv[1]), strtoull(argv[2], NULL, 10));
+// Runs the command to its end. Its exit code, or one of our own.
+static int run_beside(struct command *command, const char *pid, const char *start_time) {
+    // When memory runs out, what belongs to pods goes before the server.
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0 && write(score, "1000", 4) < 0) errno = 0;
+    close(score);
+    if (strcmp(pid, "-")) {
+        int failed = join(command, (pid_t)atol(pid), strtoull(start_time, NULL, 10));
         if (failed) return failed;
     }
     sigset_t ended;
@@ -128,19 +128,28 @@ int shim_exec(int argc, char **argv) {
     sigaddset(&ended, SIGCHLD);
     sigprocmask(SIG_BLOCK, &ended, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+    int signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK), status = 0;
     pid_t child = fork();
     if (child < 0) return EXIT_SYSTEM;
-    if (child == 0) start(&command);
-    int status = 0;
-    if (isWatched) {
+    if (child == 0) start(command);
+    if (is_mode(command, "wait")) {
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    } else {
         // What the command has is its own: nobody waits for our end of it.
         for (int i = 0; i < 3; i++) close(i);
         status = attend(child, signals);
-    } else {
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     }
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int shim_exec(int argc, char **argv) {
+    if (argc < 8 || strcmp(argv[6], "--")) return EXIT_USAGE;
+    struct command command = {
+        .mode = argv[0], .working = argv[5], .uid = atol(argv[3]), .gid = atol(argv[4]), .arguments = argv + 7,
+        .environment = environ};
+    int isWatched = !is_mode(&command, "wait");
+    if (isWatched) fcntl(CALLER, F_SETFD, FD_CLOEXEC);
+    int code = run_beside(&command, argv[1], argv[2]);
     if (isWatched) dprintf(CALLER, "exit %d\n", code);
     return code;
 }

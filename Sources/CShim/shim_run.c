@@ -29,6 +29,7 @@ struct shim {
     int signals;
     pid_t child;            // bwrap, or the container itself without a sandbox
     pid_t inner;            // process 1 of the sandbox, 0 while unknown
+    int is_sandboxed;
     int ended, status;
     long long started, finished;
 };
@@ -44,8 +45,9 @@ static void write_identity(struct shim *shim) {
         close(descriptor);
     }
     snprintf(
-        text, sizeof text, "pid %d\nstart %llu\nboot %s\nchild %d\ninner %d\nstarted %lld\n", getpid(),
-        (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->started);
+        text, sizeof text, "pid %d\nstart %llu\nboot %s\nchild %d\ninner %d\nsandboxed %d\nstarted %lld\n", getpid(),
+        (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->is_sandboxed,
+        shim->started);
     write_file(shim->directory, "shim.pid", text);
 }
 
@@ -116,6 +118,7 @@ static int open_streams(struct shim *shim, int ends[3]) {
         if (ends[0] < 0) return -1;
         // So that the container's user can open it by its name.
         if (wanted->terminal_owner >= 0 && fchown(ends[0], (uid_t)wanted->terminal_owner, (gid_t)-1) != 0) errno = 0;
+        fcntl(terminal, F_SETFL, O_NONBLOCK);
         shim->streams[0].descriptor = terminal;
         // The terminal takes window sizes too, so each client has it, whether or not there is input.
         shim->attachments.input = fcntl(terminal, F_DUPFD_CLOEXEC, 0);
@@ -130,6 +133,7 @@ static int open_streams(struct shim *shim, int ends[3]) {
     shim->attachments.input = pipes[0][1];
     shim->streams[0].descriptor = pipes[1][0];
     shim->streams[1].descriptor = pipes[2][0];
+    for (int i = 0; i < 2; i++) fcntl(shim->streams[i].descriptor, F_SETFL, O_NONBLOCK);
     return 0;
 }
 
@@ -146,7 +150,6 @@ static int start(struct shim *shim) {
     close(report[1]);
     if (status[1] >= 0) close(status[1]);
     shim->status_pipe = status[0];
-    for (int i = 0; i < 2; i++) fcntl(shim->streams[i].descriptor, F_SETFL, O_NONBLOCK);
     int reason = 0;
     ssize_t length = read(report[0], &reason, sizeof reason);
     close(report[0]);
@@ -280,6 +283,7 @@ int shim_run(const char *directory) {
     int refused = specification_read(CONTROL, &shim.specification) == 0 ? 0 : EXIT_SPECIFICATION;
     if (!refused) refused = take_directory(directory);
     if (!refused) shim.log.path = strdup(shim.specification.log);
+    shim.is_sandboxed = shim.specification.sandbox;
     shim.log.limit = shim.specification.log_bytes;
     if (!refused && log_open(&shim.log) != 0) refused = EXIT_SYSTEM;
     if (refused) {

@@ -43,12 +43,17 @@ int espalier_connect_local(const char *path) {
     if (entry < 0) return -errno;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", entry);
-    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), reason = 0;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), reason = 0;
     if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) reason = errno;
     close(entry);
     if (!reason) return descriptor;
     close(descriptor);
     return -reason;
+}
+
+int espalier_terminal_peer(int terminal) {
+    int peer = ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return peer < 0 ? -errno : peer;
 }
 
 int espalier_set_window(int terminal, int columns, int rows) {

@@ -20,12 +20,13 @@ package final class ContainerCommand: Sendable {
         package init(words: [String]) { self.words = words }
     }
 
-    /// What the command reads; `nil` where nothing was asked for.
+    /// What the command reads, and writes; `nil` where nothing was asked for. Each is a descriptor of its own.
     package let input: Int32?
-    /// What it writes. On a terminal the same descriptor as `input`.
     package let output: Int32?
     package let errors: Int32?
-    private let isTerminal: Bool
+    /// The terminal, for the size of its window, and so that it has an end here as long as we are: a terminal that nobody
+    /// has open is an error to whoever reads it.
+    private let terminal: Int32?
     /// The command's helper; `nil` where the container's own process is attached to.
     private let process: ProcessIdentity?
     private let spawner: any ProcessSpawner
@@ -36,54 +37,38 @@ package final class ContainerCommand: Sendable {
     init(
         _ request: Request, path: String, place: [String], environment: [String], spawner: any ProcessSpawner
     ) async throws(ProcessError) {
-        var own: [Int32] = [], theirs: [Int32] = []
-        func fail(_ what: String) -> ProcessError {
-            let error = ProcessError(message: "cannot make \(what): \(systemMessage(errno))", number: errno)
-            for descriptor in own + theirs where descriptor >= 0 { close(descriptor) }
-            return error
-        }
-        // Ends of input, output and errors, ours and the command's.
-        for (index, isWanted) in [request.hasInput, request.hasOutput, request.hasErrors].enumerated() {
-            var ends: [Int32] = [-1, -1]
-            if isWanted, !request.isTerminal, pipe(&ends) != 0 { throw fail("a pipe") }
-            for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-            own.append(ends[index == 0 ? 1 : 0])
-            theirs.append(ends[index == 0 ? 0 : 1])
-        }
-        var pair: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
-            throw fail("a socket pair")
-        }
-        own.append(pair[0])
-        theirs.append(pair[1])
+        var ends = try Ends(request)
         let mode = request.isTerminal ? "terminal" : "attend"
         let process: ProcessIdentity
         do {
             process = try spawner.start(
                 ProcessLaunch(
                     path: path, arguments: ["espalier-shim", "exec", mode] + place + ["--"] + request.words,
-                    environment: environment, descriptors: theirs))
+                    environment: environment, descriptors: ends.theirs))
         } catch {
-            _ = fail("the command")
+            ends.closeAll()
             throw error
         }
-        for descriptor in theirs where descriptor >= 0 { close(descriptor) }
-        control = pair[0]
+        ends.closeTheirs()
+        var terminal: Int32?
+        if request.isTerminal {
+            await FileDescriptorWatcher.shared.readable(ends.control, atMost: Limits.attachTimeout)
+            let received = espalier_receive_descriptor(ends.control)
+            // The command's end of it, and a second one of ours: whoever writes closes apart from whoever reads.
+            terminal = received >= 0 ? Self.present(espalier_terminal_peer(received)) : nil
+            ends.own[1] = received
+            ends.own[0] = terminal == nil || !request.hasInput ? -1 : fcntl(received, F_DUPFD_CLOEXEC, 0)
+            guard terminal != nil, ends.own[0] >= 0 || !request.hasInput else {
+                ends.closeAll()
+                await spawner.waitForExit(process)
+                throw ProcessError(message: "the container has no terminal for the command")
+            }
+        }
+        self.terminal = terminal
+        control = ends.control
         self.process = process
         self.spawner = spawner
-        isTerminal = request.isTerminal
-        if request.isTerminal {
-            await FileDescriptorWatcher.shared.readable(control)
-            let terminal = espalier_receive_descriptor(control)
-            guard terminal >= 0 else {
-                close(control)
-                await spawner.waitForExit(process)
-                throw ProcessError(message: "the container has no terminal for the command", number: -terminal)
-            }
-            (input, output, errors) = (terminal, terminal, nil)
-        } else {
-            (input, output, errors) = (Self.present(own[0]), Self.present(own[1]), Self.present(own[2]))
-        }
+        (input, output, errors) = (Self.present(ends.own[0]), Self.present(ends.own[1]), Self.present(ends.own[2]))
     }
 
     /// Attaches to the process behind the socket of an attempt (Sources/CShim/shim_attach.c).
@@ -92,9 +77,10 @@ package final class ContainerCommand: Sendable {
         if connection < 0 {
             throw ProcessError(message: "cannot attach: \(systemMessage(-connection))", number: -connection)
         }
+        send(connection, request.hasInput ? "w" : "r", 1, Int32(MSG_NOSIGNAL))
         var ends: [Int32?] = []
         for isWanted in [request.hasInput, request.hasOutput, request.hasErrors] {
-            await FileDescriptorWatcher.shared.readable(connection)
+            await FileDescriptorWatcher.shared.readable(connection, atMost: Limits.attachTimeout)
             let descriptor = espalier_receive_descriptor(connection)
             guard descriptor >= 0 else {
                 for descriptor in ends + [connection] { if let descriptor { close(descriptor) } }
@@ -104,7 +90,7 @@ package final class ContainerCommand: Sendable {
             if !isWanted { close(descriptor) }
         }
         (input, output, errors) = (ends[0], ends[1], ends[2])
-        isTerminal = request.isTerminal
+        terminal = request.isTerminal ? ends[0].flatMap { Self.present(fcntl($0, F_DUPFD_CLOEXEC, 0)) } : nil
         process = nil
         self.spawner = spawner
         control = connection
@@ -112,7 +98,50 @@ package final class ContainerCommand: Sendable {
 
     private static func present(_ descriptor: Int32) -> Int32? { descriptor < 0 ? nil : descriptor }
 
-    deinit { close(control) }
+    deinit {
+        close(control)
+        if let terminal { close(terminal) }
+    }
+
+    /// The ends of a new command's descriptors, ours and its own; -1 where there is none.
+    private struct Ends {
+        var own: [Int32] = []
+        var theirs: [Int32] = []
+        var control: Int32 = -1
+
+        init(_ request: Request) throws(ProcessError) {
+            for (index, isWanted) in [request.hasInput, request.hasOutput, request.hasErrors].enumerated() {
+                var ends: [Int32] = [-1, -1]
+                if isWanted, !request.isTerminal, pipe(&ends) != 0 { throw failure() }
+                for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+                own.append(ends[index == 0 ? 1 : 0])
+                theirs.append(ends[index == 0 ? 0 : 1])
+            }
+            var pair: [Int32] = [-1, -1]
+            guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+                throw failure()
+            }
+            control = pair[0]
+            theirs.append(pair[1])
+        }
+
+        private mutating func failure() -> ProcessError {
+            let number = errno
+            closeAll()
+            return ProcessError(message: "no descriptors for a command: \(systemMessage(number))", number: number)
+        }
+
+        mutating func closeTheirs() {
+            for descriptor in theirs where descriptor >= 0 { close(descriptor) }
+            theirs = []
+        }
+
+        mutating func closeAll() {
+            closeTheirs()
+            for descriptor in own + [control] where descriptor >= 0 { close(descriptor) }
+            own = [-1, -1, -1]
+        }
+    }
 
     /// The exit code, 128 and the signal's number where a signal ended it; 0 for what was attached to. Returns early
     /// when cancelled.
@@ -130,9 +159,9 @@ package final class ContainerCommand: Sendable {
     /// Ends the command.
     package func cancel() { shutdown(control, Int32(SHUT_RDWR)) }
 
-    /// Tells a terminal's programs how large its window is. Does nothing without a terminal, or once it is closed.
+    /// Tells a terminal's programs how large its window is. Does nothing without a terminal.
     package func resize(columns: Int, rows: Int) {
-        if isTerminal, let input { espalier_set_window(input, Int32(clamping: columns), Int32(clamping: rows)) }
+        if let terminal { espalier_set_window(terminal, Int32(clamping: columns), Int32(clamping: rows)) }
     }
 }
 
@@ -143,11 +172,17 @@ extension PodRunner {
         guard case .running(let shim) = directory.state(specification.containerName, attempt) else {
             throw ProcessError(message: "the container is not running")
         }
-        let process = shim.inner > 0 ? firstChild(shim.inner) ?? shim.inner : shim.child
         let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
         let folder = specification.workingDirectory ?? "/"
-        // Without a sandbox and without rights there is nothing to enter, and nothing to enter it with.
-        guard shim.inner > 0 || geteuid() == 0 else {
+        var process = shim.child
+        if shim.isSandboxed {
+            // There is a child once the sandbox stands. Before that its builder is as free as we are.
+            guard shim.inner > 0, let main = firstChild(shim.inner) else {
+                throw ProcessError(message: "the container is starting")
+            }
+            process = main
+        } else if geteuid() != 0 {
+            // Nothing to enter, and nothing to enter it with.
             let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
             return (["-", "0", user, user, folder], environment.map { String(decoding: $0, as: UTF8.self) })
         }

@@ -59,6 +59,19 @@ package final class FileDescriptorWatcher: Sendable {
         }
     }
 
+    /// Returns when `descriptor` is readable, when the time has passed, or when the task is cancelled.
+    package func readable(_ descriptor: Int32, atMost time: Duration) async {
+        await withDiscardingTaskGroup { group in
+            let waiting = Task { await self.readable(descriptor) }
+            group.addTask {
+                try? await Task.sleep(for: time)  // Cancelled: it became readable.
+                waiting.cancel()
+            }
+            await withTaskCancellationHandler { await waiting.value } onCancel: { waiting.cancel() }
+            group.cancelAll()
+        }
+    }
+
     private func resume(_ token: UInt64, isCancellation: Bool) {
         let continuation = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if let waiting = state.waiting.removeValue(forKey: token) { return waiting }

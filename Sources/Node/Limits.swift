@@ -37,6 +37,8 @@ package enum Limits {
     package static let commandTimeout = Duration.seconds(10)
     /// A port of a pod's own answers in no time, or its queue is full.
     package static let connectTimeout = Duration.seconds(5)
+    /// For a shim that is asked for descriptors, and a helper that opens a terminal.
+    package static let attachTimeout = Duration.seconds(10)
     package static let shimAnswerTimeout = Duration.seconds(20)
     package static let stateFileBytes = 1 << 20
     package static let probeAnswerBytes = 4096

@@ -13,6 +13,8 @@ package struct PodDirectory: Sendable {
         package var child: Int32
         /// Process 1 of the sandbox; 0 without a sandbox or before it exists.
         package var inner: Int32
+        /// Whether the container's process is, or will be, in a sandbox.
+        package var isSandboxed: Bool
         package var started: Instant
     }
 
@@ -81,6 +83,7 @@ package struct PodDirectory: Sendable {
         return Shim(
             process: ProcessIdentity(pid: pid, startTime: start), boot: fields["boot"] ?? "",
             child: fields["child"].flatMap { Int32($0) } ?? 0, inner: fields["inner"].flatMap { Int32($0) } ?? 0,
+            isSandboxed: fields["sandboxed"] != "0",
             started: Instant(nanoseconds: fields["started"].flatMap { Int64($0) } ?? 0))
     }
 

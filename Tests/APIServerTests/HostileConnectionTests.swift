@@ -28,7 +28,7 @@ import Testing
         let channel = EmbeddedChannel()
         let handler = Handler()
 
-        init(_ limits: HTTPListener.Limits = .init(), budget: BodyBudget = BodyBudget(bytes: 1 << 30)) throws {
+        init(_ limits: HTTPListener.Limits = .init(), budget: Budget = Budget(1 << 30)) throws {
             let pipeline = channel.pipeline.syncOperations
             try HTTPConnectionHandler.install(on: pipeline, handler: handler, limits: limits, budget: budget)
             channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test func allBodiesTogetherHaveALimit() throws {
-        let budget = BodyBudget(bytes: 100)
+        let budget = Budget(100)
         let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\n\r\n"
         let body = String(repeating: "x", count: 90)
         let first = try Connection(budget: budget)
@@ -110,7 +110,7 @@ import Testing
     @Test func theBodyOfAReadIsNotKept() throws {
         var limits = HTTPListener.Limits()
         limits.bodyBytes = 10
-        let connection = try Connection(limits, budget: BodyBudget(bytes: 0))
+        let connection = try Connection(limits, budget: Budget(0))
         try connection.send("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in 0..<100 { try connection.send("5\r\nxxxxx\r\n") }
         try connection.send("0\r\n\r\n")

@@ -85,8 +85,12 @@ class Bench:
 
 
 def milliseconds(text):
-    number, unit = re.match(r"([\d.]+)(us|ms|s|m)$", text).groups()
-    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
+    found = re.match(r"([\d.]+)(us|ms|s|m|h)$", text)
+    # wrk says "-nanus" where nothing was answered.
+    if not found:
+        return float("nan")
+    number, unit = found.groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000, "h": 3_600_000}[unit]
 
 
 def load(port, connections, seconds):

@@ -139,10 +139,25 @@ class Streams(unittest.TestCase):
 
     def test_what_a_command_leaves_behind_does_not_hold_it_up(self):
         began = time.monotonic()
-        done = self.kubectl_("exec", "quiet", "--", "sh", "-c", "sleep 77 & echo left")
-        self.assertEqual((done.returncode, done.stdout), (0, b"left\n"))
+        done = self.kubectl_("exec", "quiet", "--", "sh", "-c", "sleep 77 & echo $!")
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertLess(time.monotonic() - began, 20)
-        self.kubectl_("exec", "quiet", "--", "sh", "-c", "kill $(pidof sleep | tr ' ' '\\n' | sort -n | tail -1)")
+        self.assertEqual(self.kubectl_("exec", "quiet", "--", "kill", done.stdout.decode().strip()).returncode, 0)
+        noisy = self.kubectl_("exec", "quiet", "--", "sh", "-c", "yes & echo $! >&2")
+        self.assertEqual(noisy.returncode, 0)
+        self.assertLess(time.monotonic() - began, 40)
+        self.kubectl_("exec", "quiet", "--", "kill", noisy.stderr.decode().strip())
+
+    def test_a_pipe_that_is_closed_ends_its_writer(self):
+        done = self.kubectl_("exec", "quiet", "--", "sh", "-c", "yes | head -n 1")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"y\n", b""))
+
+    def test_a_terminal_that_is_let_go_of_and_taken_again(self):
+        script = ("exec 3<&0; T=$(tty); exec <&- >&- 2>&- 3<&-; i=0; "
+                  "while [ $i -lt 300 ]; do : <>$T; i=$((i+1)); done; echo survived >$T")
+        terminal = self.terminal("exec", "-it", "quiet", "--", "sh", "-c", script)
+        terminal.read(b"survived")
+        self.assertEqual(terminal.wait(), 0)
 
     def test_a_client_that_goes_takes_its_command_along(self):
         process = subprocess.Popen([KUBECTL, "exec", "quiet", "--", "sleep", "4321"], env=self.environment)
@@ -167,6 +182,18 @@ class Streams(unittest.TestCase):
         terminal.read(b"in2terrupted")
         terminal.type("exit 6\n")
         self.assertEqual(terminal.wait(), 6)
+
+    def test_nothing_runs_before_the_sandbox_stands(self):
+        own = os.readlink("/proc/self/ns/mnt").encode()
+        for number in range(3):
+            self.platform.request("POST", "/api/v1/namespaces/default/pods", pod(f"early-{number}", ["sleep", "3600"]))
+            deadline, seen = time.monotonic() + 20, set()
+            while len(seen) < 3:
+                self.assertLess(time.monotonic(), deadline, "the pod does not run")
+                done = self.kubectl_("exec", f"early-{number}", "--", "readlink", "/proc/self/ns/mnt")
+                if done.returncode == 0:
+                    self.assertNotEqual(done.stdout.strip(), own)
+                    seen.add(time.monotonic())
 
     # cp
 
@@ -240,6 +267,32 @@ class Streams(unittest.TestCase):
             "run", "piped", "--image=none", "--rm", "-i", "--restart=Never", f"--overrides={RUNTIME}", "--command", "--",
             "sh", "-c", "sleep 2; wc -c", stdin=b"x" * 100_000)
         self.assertTrue(done.stdout.startswith(b"100000\n"), (done.stdout, done.stderr))
+
+    def test_only_the_first_who_writes_has_the_input(self):
+        made = pod("once", ["sh", "-c", "cat; echo end; exec sleep 3600"], stdin=True, stdinOnce=True)
+        self.platform.request("POST", "/api/v1/namespaces/default/pods", made)
+        self.kubectl_("wait", "--for=condition=Ready", "pod/once", "--timeout=30s", check=True)
+        looking = subprocess.Popen([KUBECTL, "attach", "once"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
+        time.sleep(1)
+        looking.kill()
+        looking.wait()
+        first = subprocess.Popen(
+            [KUBECTL, "attach", "-i", "once"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment)
+        first.stdin.write(b"words\n")
+        first.stdin.flush()
+        self.assertEqual(first.stdout.readline(), b"words\n")
+        for _ in range(20):
+            second = subprocess.Popen(
+                [KUBECTL, "attach", "-i", "once"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
+            time.sleep(0.3)
+            second.kill()
+            second.communicate()
+        first.stdin.close()
+        self.assertEqual(first.stdout.readline(), b"end\n")
+        first.kill()
+        first.wait()
+        first.stdout.close()
+        self.assertEqual(self.kubectl_("get", "--raw", "/readyz").stdout, b"ok")
 
     def test_run_on_a_terminal(self):
         terminal = self.terminal(

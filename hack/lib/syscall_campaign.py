@@ -5,6 +5,7 @@ harm, to the unmodified binary. A write that was acknowledged must be there afte
 not answered may be there or not; after an error no write is acknowledged until the restart, unless it was want of space.
 """
 import argparse
+import contextlib
 import errno
 import http.client
 import os
@@ -83,7 +84,8 @@ class Run:
             for pid, command in self.platform.processes().items():
                 if not command.startswith("strace"):
                     self.was_killed = self.was_killed and " serve " not in command
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             if self.platform.server is None or self.platform.server.poll() is not None:
                 return
             time.sleep(0.1)

@@ -67,6 +67,7 @@ extension APIExchange {
             }
         let version = try choose(versions, upgrade)
         let reach = try reach
+        let lease = try lease(APIServerLimits.commandFiles)
         let bound = NIOLoopBound(self, eventLoop: response.eventLoop)
         // Bridges the event loop to the node, which starts the command.
         Task { [wanted] in
@@ -80,14 +81,14 @@ extension APIExchange {
                 let exchange = bound.value
                 switch result {
                 case .failure(let error): exchange.refuse(error)
-                case .success(let command) where !exchange.response.isOpen: CommandSession.discard(command)
                 case .success(let command):
-                    exchange.leaveHTTP(upgrade, version) { channel in
-                        if case .webSocket = upgrade { return WebSocketCommand(channel, command, wanted) }
+                    let isCarried = exchange.leaveHTTP(upgrade, version) { channel in
+                        if case .webSocket = upgrade { return WebSocketCommand(channel, command, wanted, lease) }
                         let connection = SPDYConnection(channel)
-                        _ = SPDYCommand(connection, command, wanted)
+                        _ = SPDYCommand(connection, command, wanted, lease)
                         return connection
                     }
+                    if !isCarried { CommandSession.discard(command) }
                 }
             }
         }
@@ -107,12 +108,21 @@ extension APIExchange {
             }
         let version = try choose(versions, upgrade)
         let ports = version == WebSocketPorts.version ? try wantedPorts() : []
+        let files = handler.streamFiles
         leaveHTTP(upgrade, version) { channel in
-            if !ports.isEmpty { return WebSocketPorts(channel, ports) { PortForwarding($0, reach, key) } }
+            if !ports.isEmpty { return WebSocketPorts(channel, ports) { PortForwarding($0, reach, key, files) } }
             let connection = SPDYConnection(channel)
-            PortForwarding.serve(connection, reach, key)
+            PortForwarding.serve(connection, reach, key, files)
             return connection
         }
+    }
+
+    /// Descriptors for streams; refuses where those who have them have too many.
+    private func lease(_ count: Int) throws(APIError) -> Budget.Lease {
+        if let lease = handler.streamFiles.lease(count) { return lease }
+        throw APIError(
+            code: 429, reason: .tooManyRequests, message: "too many commands and forwarded ports at once; end some",
+            retryAfterSeconds: 5)
     }
 
     /// The ports that the query names: `ports=80,443`, also more than once.
@@ -146,10 +156,12 @@ extension APIExchange {
                 + "\(versions)")
     }
 
-    /// Answers 101 and hands the connection to `handler`, which hears messages of a WebSocket or the bytes of SPDY.
+    /// Answers 101 and hands the connection to `handler`, which hears messages of a WebSocket or the bytes of SPDY. False
+    /// where the client has gone.
+    @discardableResult
     private func leaveHTTP(
-        _ upgrade: Upgrade, _ version: String, _ handler: @escaping (any Channel) -> any ChannelHandler
-    ) {
+        _ upgrade: Upgrade, _ version: String, _ handler: (any Channel) -> any ChannelHandler
+    ) -> Bool {
         var headers: HTTPHeaders = ["Connection": "Upgrade"]
         switch upgrade {
         case .webSocket(let key, _):
@@ -161,7 +173,7 @@ extension APIExchange {
             headers.add(name: "Upgrade", value: "SPDY/3.1")
             headers.add(name: "X-Stream-Protocol-Version", value: version)
         }
-        response.upgrade(headers) { channel in
+        return response.upgrade(headers) { channel in
             var handlers: [any ChannelHandler] = []
             if case .webSocket = upgrade { handlers = WebSocketMessages.handlers() }
             return handlers + [handler(channel)]

@@ -13,6 +13,8 @@ package final class APIRequestHandler: HTTPRequestHandler {
     let converter: ConversionCaller
     private let logs = Mutex<(any PodLogSource)?>(nil)
     private let reach = Mutex<(any PodReach)?>(nil)
+    /// The descriptors of commands in pods and of forwarded ports.
+    let streamFiles = Budget(APIServerLimits.streamFiles)
     private let storeMaintenance = Mutex<StoreMaintenance?>(nil)
     private let checks = Mutex<[String: Check]>([:])
     private let gauges = Mutex<[String: @Sendable () -> Int]>([:])

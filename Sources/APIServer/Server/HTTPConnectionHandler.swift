@@ -21,7 +21,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
 
     private let handler: any HTTPRequestHandler
     private let limits: HTTPListener.Limits
-    private let budget: BodyBudget
+    private let budget: Budget
     /// What this connection has of `budget`.
     private var reserved = 0
     private var state = State.idle
@@ -29,7 +29,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
     /// What makes HTTP of the connection's bytes, from the outside in.
     private let http: [any RemovableChannelHandler]
 
-    private init(handler: any HTTPRequestHandler, limits: HTTPListener.Limits, budget: BodyBudget) {
+    private init(handler: any HTTPRequestHandler, limits: HTTPListener.Limits, budget: Budget) {
         self.handler = handler
         self.limits = limits
         self.budget = budget
@@ -41,7 +41,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
     /// Makes an accepted connection one that serves HTTP/1.1.
     static func install(
         on pipeline: ChannelPipeline.SynchronousOperations, handler: any HTTPRequestHandler,
-        limits: HTTPListener.Limits, budget: BodyBudget
+        limits: HTTPListener.Limits, budget: Budget
     ) throws {
         let connection = HTTPConnectionHandler(handler: handler, limits: limits, budget: budget)
         try pipeline.addHandlers(connection.http)

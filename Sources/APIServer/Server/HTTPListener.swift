@@ -47,7 +47,7 @@ package final class HTTPListener: Sendable {
         let tls = try NIOSSLContext(configuration: configuration)
         let connections = ConnectionSet(
             limit: min(limits.connections, max(1, OpenFiles.limit - APIServerLimits.otherFiles)))
-        let budget = BodyBudget(bytes: limits.bodiesBytes)
+        let budget = Budget(limits.bodiesBytes)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: APIServerLimits.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -121,20 +121,35 @@ private final class ConnectionSet: Sendable {
     }
 }
 
-/// The bytes that all bodies on their way in may hold together.
-final class BodyBudget: Sendable {
+/// What many may take of one thing together: the bytes of bodies on their way in, the descriptors of streams.
+final class Budget: Sendable {
     private let left: Mutex<Int>
 
-    init(bytes: Int) { left = Mutex(bytes) }
+    init(_ amount: Int) { left = Mutex(amount) }
 
     /// False, with nothing taken, where there is not so much.
-    func take(_ bytes: Int) -> Bool {
+    func take(_ amount: Int) -> Bool {
         left.withLock { left in
-            if left < bytes { return false }
-            left -= bytes
+            if left < amount { return false }
+            left -= amount
             return true
         }
     }
 
-    func give(_ bytes: Int) { left.withLock { $0 += bytes } }
+    func give(_ amount: Int) { left.withLock { $0 += amount } }
+
+    /// Takes `amount` for as long as what is returned lives; `nil` where there is not so much.
+    func lease(_ amount: Int) -> Lease? { take(amount) ? Lease(self, amount) : nil }
+
+    final class Lease: Sendable {
+        private let budget: Budget
+        private let amount: Int
+
+        fileprivate init(_ budget: Budget, _ amount: Int) {
+            self.budget = budget
+            self.amount = amount
+        }
+
+        deinit { budget.give(amount) }
+    }
 }

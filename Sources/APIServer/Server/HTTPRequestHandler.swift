@@ -98,15 +98,18 @@ package final class ResponseWriter {
         finish()
     }
 
-    /// Answers 101: from here on the connection belongs to the handlers that `make` makes for it.
-    package func upgrade(_ headers: HTTPHeaders, to make: (any Channel) -> [any ChannelHandler]) {
-        if isDone { return }
+    /// Answers 101: from here on the connection belongs to the handlers that `make` makes for it. False, and nothing is
+    /// made, where the client has gone.
+    package func upgrade(_ headers: HTTPHeaders, to make: (any Channel) -> [any ChannelHandler]) -> Bool {
+        if isDone { return false }
         isDone = true
         closeObservers = []
         let head = HTTPResponseHead(version: .http1_1, status: .switchingProtocols, headers: headers)
         channel.write(HTTPServerResponsePart.head(head), promise: nil)
         channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        guard channel.isActive else { return false }
         onEvent(.isUpgraded(make(channel)))
+        return true
     }
 
     /// Begins an answer whose body follows piece by piece.

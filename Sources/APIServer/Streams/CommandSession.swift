@@ -29,6 +29,8 @@ final class CommandSession {
     private let request: PodCommandRequest
     private let carrier: any CommandCarrier
     private let eventLoop: any EventLoop
+    /// What it has of the server's descriptors.
+    private let lease: Budget.Lease
     private var input: (any Channel)?
     private var outputs: [any Channel] = []
     private var opening = 0
@@ -40,7 +42,10 @@ final class CommandSession {
     private var early: [ByteBuffer] = []
     private var isInputEnded = false
 
-    init(_ command: any PodCommand, _ request: PodCommandRequest, carrier: any CommandCarrier) {
+    init(
+        _ command: any PodCommand, _ request: PodCommandRequest, carrier: any CommandCarrier, _ lease: Budget.Lease
+    ) {
+        self.lease = lease
         self.command = command
         self.request = request
         self.carrier = carrier
@@ -49,13 +54,10 @@ final class CommandSession {
 
     func start() {
         isStarted = true
-        if let terminal = command.input, terminal == command.output {
-            open(.output, both: terminal)
-        } else {
-            if let descriptor = command.output { open(.output, reading: descriptor) }
-            if let descriptor = command.errors { open(.errors, reading: descriptor) }
-            if let descriptor = command.input { open(.input, writing: descriptor) }
-        }
+        isInputEnded = command.input == nil
+        if let descriptor = command.output { open(.output, reading: descriptor) }
+        if let descriptor = command.errors { open(.errors, reading: descriptor) }
+        if let descriptor = command.input { open(.input, writing: descriptor) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let command = command
         // Bridges the event loop to the node, which waits for processes.
@@ -78,17 +80,14 @@ final class CommandSession {
             input.writeAndFlush(bytes, promise: nil)
             if !input.isWritable { pauseReading() }
         case .resize:
-            guard let size = try? JSONParser.parse(Array(buffer: bytes)), !isOver, request.isTerminal else { return }
+            guard let size = try? JSONParser.parse(Array(buffer: bytes)), !isOver else { return }
             let (columns, rows) = (size["Width"]?.integerValue ?? 0, size["Height"]?.integerValue ?? 0)
-            // Once the terminal is closed, its number may be somebody else's.
-            if opening > 0 || input != nil {
-                command.resize(columns: Int(clamping: columns), rows: Int(clamping: rows))
-            }
+            command.resize(columns: Int(clamping: columns), rows: Int(clamping: rows))
         case .output, .errors, .status: break
         }
     }
 
-    /// The client has nothing more to say. Its terminal stays as it is, since what it shows is the same descriptor.
+    /// The client has nothing more to say. A terminal has no end of input but the one that is typed.
     func endInput() {
         isInputEnded = true
         if early.isEmpty, !request.isTerminal { input?.closeBehindWrites(.all) }
@@ -125,7 +124,7 @@ final class CommandSession {
 
     fileprivate func onChannelClose(_ channel: any Channel) {
         outputs.removeAll { $0 === channel }
-        if input === channel { input = nil }
+        if input === channel { (input, isInputEnded, early) = (nil, true, []) }
         // Nobody reads what the client still sends.
         setReading(carrier.channel, true)
         finishIfDone()
@@ -134,18 +133,20 @@ final class CommandSession {
     private func onExit(_ code: Int32) {
         exitCode = code
         finishIfDone()
-        if !isOver { drain() }
+        if !isOver { drain(APIServerLimits.commandDrainPauses) }
     }
 
-    /// A process it has left behind may hold its output open: what it wrote itself is there once nothing moves any
-    /// more.
-    private func drain() {
+    /// A process it has left behind may hold its output open, as we hold its terminal: what it wrote itself is there
+    /// once nothing moves any more.
+    private func drain(_ pauses: Int) {
         hasMoved = false
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         eventLoop.scheduleTask(in: APIServerLimits.commandDrainPause) {
             let session = bound.value
             if session.isOver { return }
-            if session.hasMoved || !session.carrier.channel.isWritable { return session.drain() }
+            // A client that is behind is waited for.
+            if !session.carrier.channel.isWritable { return session.drain(pauses) }
+            if session.hasMoved, pauses > 0 { return session.drain(pauses - 1) }
             for output in session.outputs { output.close(promise: nil) }
         }
     }
@@ -170,9 +171,7 @@ final class CommandSession {
 
     // MARK: Descriptors
 
-    private func open(
-        _ stream: CommandStream, reading: Int32? = nil, writing: Int32? = nil, both: Int32? = nil
-    ) {
+    private func open(_ stream: CommandStream, reading: Int32? = nil, writing: Int32? = nil) {
         opening += 1
         let bound = NIOLoopBound((self, stream), eventLoop: eventLoop)
         let bootstrap = NIOPipeBootstrap(group: eventLoop)
@@ -183,34 +182,36 @@ final class CommandSession {
                 }
             }
         let opened =
-            if let both {
-                bootstrap.takingOwnershipOfDescriptor(inputOutput: both)
-            } else if let reading {
+            if let reading {
                 bootstrap.takingOwnershipOfDescriptor(input: reading)
             } else {
                 bootstrap.takingOwnershipOfDescriptor(output: writing ?? -1)
             }
         opened.hop(to: eventLoop).whenComplete { result in
             let (session, _) = bound.value
-            session.onOpen(try? result.get(), reads: writing == nil, writes: reading == nil)
+            session.onOpen(try? result.get(), isInput: reading == nil)
         }
     }
 
-    private func onOpen(_ channel: (any Channel)?, reads: Bool, writes: Bool) {
+    private func onOpen(_ channel: (any Channel)?, isInput: Bool) {
         opening -= 1
-        guard let channel, !isOver else {
+        if let channel, !isOver, channel.isActive {
+            if isInput { begin(channel) } else { outputs.append(channel) }
+            if !isInput, !carrier.channel.isWritable { setReading(channel, false) }
+        } else {
             channel?.close(promise: nil)
-            return finishIfDone()
+            if isInput { (isInputEnded, early) = (true, []) }
         }
-        if channel.isActive, reads { outputs.append(channel) }
-        if channel.isActive, writes {
-            input = channel
-            for bytes in early { channel.writeAndFlush(bytes, promise: nil) }
-            early = []
-            if isInputEnded { endInput() }
-            setReading(carrier.channel, true)
-        }
+        setReading(carrier.channel, true)
         finishIfDone()
+    }
+
+    /// What has come for the command goes to it.
+    private func begin(_ channel: any Channel) {
+        input = channel
+        for bytes in early { channel.writeAndFlush(bytes, promise: nil) }
+        early = []
+        if isInputEnded { endInput() }
     }
 
     private func closeAll() {

@@ -19,13 +19,12 @@ package struct PodCommandRequest: Sendable, Equatable {
     }
 }
 
-/// A command that has started. The descriptors are the receiver's, who closes them; on a terminal input and output are
-/// one.
+/// A command that has started. The descriptors are the receiver's, who closes them, each by itself.
 package protocol PodCommand: Sendable {
     var input: Int32? { get }
     var output: Int32? { get }
     var errors: Int32? { get }
-    /// Only while the terminal is open.
+    /// Does nothing without a terminal.
     func resize(columns: Int, rows: Int)
     /// The exit code, once it has ended.
     func wait() async -> Int32

@@ -17,6 +17,7 @@ final class PortForwarding: StreamOwner {
     private let connection: any StreamCarrier
     private let reach: any PodReach
     private let pod: ObjectKey
+    private let files: Budget
     /// By `requestid`, until both streams are there.
     private var opening: [String: Pair] = [:]
     /// By the number of the data stream.
@@ -27,19 +28,27 @@ final class PortForwarding: StreamOwner {
         var channel: (any Channel)?
         var early: [ByteBuffer] = []
         var isEndedThere = false
+        private let lease: Budget.Lease
 
-        init(_ pair: (port: Int, data: UInt32, error: UInt32)) { self.pair = pair }
+        init(_ pair: (port: Int, data: UInt32, error: UInt32), _ lease: Budget.Lease) {
+            self.pair = pair
+            self.lease = lease
+        }
+
+        /// Whether it takes what the client sends.
+        var isOpen: Bool { early.isEmpty && channel?.isWritable ?? true }
     }
 
-    init(_ connection: any StreamCarrier, _ reach: any PodReach, _ pod: ObjectKey) {
+    init(_ connection: any StreamCarrier, _ reach: any PodReach, _ pod: ObjectKey, _ files: Budget) {
+        self.files = files
         self.connection = connection
         self.reach = reach
         self.pod = pod
     }
 
     /// Forwards what the client of `connection` asks for.
-    static func serve(_ connection: SPDYConnection, _ reach: any PodReach, _ pod: ObjectKey) {
-        let forwarding = PortForwarding(connection, reach, pod)
+    static func serve(_ connection: SPDYConnection, _ reach: any PodReach, _ pod: ObjectKey, _ files: Budget) {
+        let forwarding = PortForwarding(connection, reach, pod, files)
         connection.setOwner(forwarding) { [weak forwarding] in forwarding?.open($0, $1) }
     }
 
@@ -51,6 +60,7 @@ final class PortForwarding: StreamOwner {
         guard ["data", "error"].contains(type) else { return "invalid stream type \(type)" }
         // Clients of old send no requestid, and the data stream behind the error stream.
         let given = headers["requestid"]
+        if given.utf8.count > APIServerLimits.streamNameBytes { return "expected a shorter requestid" }
         let request = given.isEmpty ? "stream \(type == "error" ? stream : stream &- 2)" : given
         var pair = opening[request] ?? Pair()
         if type == "data" { pair.data = stream } else { pair.error = stream }
@@ -64,7 +74,11 @@ final class PortForwarding: StreamOwner {
 
     /// Makes a connection to a port for two streams that are open.
     func forward(_ port: Int, data: UInt32, error: UInt32) {
-        let socket = Socket((port, data, error))
+        guard let lease = files.lease(1) else {
+            connection.send(ByteBuffer(string: "too many forwarded connections at once"), on: error, isLast: true)
+            return connection.send(ByteBuffer(), on: data, isLast: true)
+        }
+        let socket = Socket((port, data, error), lease)
         sockets[data] = socket
         connect(socket)
     }
@@ -121,14 +135,20 @@ final class PortForwarding: StreamOwner {
         for bytes in socket.early { channel.writeAndFlush(bytes, promise: nil) }
         socket.early = []
         if socket.isEndedThere { channel.closeBehindWrites(.output) }
-        setReading(connection.channel, true)
+        if !connection.channel.isWritable { setReading(channel, false) }
+        resumeReading()
+    }
+
+    /// The client is heard as long as every connection takes what it sends: they share one way.
+    private func resumeReading() {
+        if sockets.values.allSatisfy(\.isOpen) { setReading(connection.channel, true) }
     }
 
     private func close(_ socket: Socket) {
         sockets[socket.pair.data] = nil
         connection.send(ByteBuffer(), on: socket.pair.data, isLast: true)
         connection.send(ByteBuffer(), on: socket.pair.error, isLast: true)
-        setReading(connection.channel, true)
+        resumeReading()
     }
 
     // MARK: From the client
@@ -144,9 +164,13 @@ final class PortForwarding: StreamOwner {
     }
 
     func end(_ stream: UInt32, isReset: Bool) {
+        opening = opening.filter { $0.value.data != stream && $0.value.error != stream || !isReset }
         guard let socket = sockets[stream] else { return }
         socket.isEndedThere = true
-        if isReset { socket.channel?.close(promise: nil) } else { socket.channel?.closeBehindWrites(.output) }
+        if !isReset { return socket.channel.map { $0.closeBehindWrites(.output) } ?? () }
+        sockets[stream] = nil
+        socket.channel?.close(promise: nil)
+        resumeReading()
     }
 
     func onWritable() { for socket in sockets.values { socket.channel.map { setReading($0, true) } } }
@@ -165,7 +189,7 @@ final class PortForwarding: StreamOwner {
         }
     }
 
-    fileprivate func onSocketWritable() { setReading(connection.channel, true) }
+    fileprivate func onSocketWritable() { resumeReading() }
 
     fileprivate func onSocketEnd(_ stream: UInt32) { connection.send(ByteBuffer(), on: stream, isLast: true) }
 

@@ -14,14 +14,16 @@ final class SPDYCommand: StreamOwner, CommandCarrier {
 
     var channel: any Channel { connection.channel }
 
-    init(_ connection: SPDYConnection, _ command: any PodCommand, _ request: PodCommandRequest) {
+    init(
+        _ connection: SPDYConnection, _ command: any PodCommand, _ request: PodCommandRequest, _ lease: Budget.Lease
+    ) {
         self.connection = connection
         missing = [.status]
         if request.hasInput { missing.insert(.input) }
         if request.hasOutput { missing.insert(.output) }
         if request.hasErrors, !request.isTerminal { missing.insert(.errors) }
         if request.isTerminal { missing.insert(.resize) }
-        session = CommandSession(command, request, carrier: self)
+        session = CommandSession(command, request, carrier: self, lease)
         connection.setOwner(self) { [weak self] stream, headers in self?.open(stream, headers["streamtype"]) }
         timeout = channel.eventLoop.scheduleTask(in: APIServerLimits.streamOpeningTime) { [channel] in
             channel.close(promise: nil)

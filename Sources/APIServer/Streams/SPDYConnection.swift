@@ -98,7 +98,9 @@ final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { owner?.onWritable() }
+        guard context.channel.isWritable else { return }
+        setReading(true)
+        owner?.onWritable()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -124,6 +126,13 @@ final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
 
     private func write(_ frame: SPDYFrame) {
         channel.writeAndFlush(ByteBuffer(bytes: writer.bytes(frame)), promise: nil)
+        // Who does not read what is answered is not heard either.
+        if !channel.isWritable { setReading(false) }
+    }
+
+    private func setReading(_ isOn: Bool) {
+        // A channel that is gone reads nothing anyway.
+        try? channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 }
 

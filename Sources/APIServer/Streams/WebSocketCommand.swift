@@ -12,9 +12,11 @@ final class WebSocketCommand: ChannelInboundHandler, CommandCarrier {
     /// Each holds the other until the connection closes.
     private var session: CommandSession?
 
-    init(_ channel: any Channel, _ command: any PodCommand, _ request: PodCommandRequest) {
+    init(
+        _ channel: any Channel, _ command: any PodCommand, _ request: PodCommandRequest, _ lease: Budget.Lease
+    ) {
         self.channel = channel
-        session = CommandSession(command, request, carrier: self)
+        session = CommandSession(command, request, carrier: self, lease)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { session?.start() }

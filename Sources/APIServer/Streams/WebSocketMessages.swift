@@ -48,6 +48,9 @@ final class WebSocketMessages: ChannelDuplexHandler {
         reason.write(webSocketErrorCode: .normalClosure)
         let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: reason)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        // Behind a client that does not read the goodbye would wait for ever.
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: APIServerLimits.goodbyeTimeout) { channel.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(frame))
             .whenComplete { _ in bound.value.close(mode: mode, promise: promise) }
     }

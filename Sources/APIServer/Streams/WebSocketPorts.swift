@@ -59,7 +59,7 @@ final class WebSocketPorts: ChannelInboundHandler, StreamCarrier {
         guard isLast, open.remove(stream) != nil, open.isEmpty else { return }
         // That client forgets what it has not handed on when the connection closes.
         channel.eventLoop.scheduleTask(in: APIServerLimits.handOnTime) { [channel] in
-            channel.closeBehindWrites(.all)
+            channel.close(promise: nil)
         }
     }
 }

@@ -43,8 +43,11 @@ int espalier_try_lock(int descriptor);
 int espalier_send_descriptor(int socket, int descriptor);
 int espalier_receive_descriptor(int socket);
 
-/// A stream connection to the Unix socket at `path`, however long that is: the descriptor or -errno.
+/// A stream connection to the Unix socket at `path`, however long that is, without waiting: the descriptor or -errno.
 int espalier_connect_local(const char *path);
+
+/// The end of a terminal that its programs have, given the other one: the descriptor or -errno.
+int espalier_terminal_peer(int terminal);
 
 /// Tells a terminal's programs how large its window is. 0 or -errno.
 int espalier_set_window(int terminal, int columns, int rows);
