@@ -24,8 +24,8 @@ package final class ContainerCommand: Sendable {
     package let input: Int32?
     package let output: Int32?
     package let errors: Int32?
-    /// The terminal, for the size of its window, and so that it has an end here as long as we are: a terminal that nobody
-    /// has open is an error to whoever reads it.
+    /// The terminal, for the size of its window, and so that it has an end here as long as we are: one that nobody has
+    /// open is an error to whoever reads it.
     private let terminal: Int32?
     /// The command's helper; `nil` where the container's own process is attached to.
     private let process: ProcessIdentity?

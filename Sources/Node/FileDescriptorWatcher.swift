@@ -67,7 +67,11 @@ package final class FileDescriptorWatcher: Sendable {
                 try? await Task.sleep(for: time)  // Cancelled: it became readable.
                 waiting.cancel()
             }
-            await withTaskCancellationHandler { await waiting.value } onCancel: { waiting.cancel() }
+            await withTaskCancellationHandler {
+                await waiting.value
+            } onCancel: {
+                waiting.cancel()
+            }
             group.cancelAll()
         }
     }
