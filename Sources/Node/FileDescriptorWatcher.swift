@@ -1,5 +1,6 @@
 internal import CShim
 internal import Glibc
+internal import Seams
 internal import Synchronization
 
 /// Waits for descriptors to become readable: one thread for all processes and pipes of the agent, so that nothing
@@ -64,7 +65,7 @@ package final class FileDescriptorWatcher: Sendable {
         await withDiscardingTaskGroup { group in
             let waiting = Task { await self.readable(descriptor) }
             group.addTask {
-                try? await Task.sleep(for: time)  // Cancelled: it became readable.
+                try? await SystemClock().sleep(for: time)  // Cancelled: it became readable.
                 waiting.cancel()
             }
             await withTaskCancellationHandler {
