@@ -50,7 +50,7 @@ struct SPDYHeaderWriter: ~Copyable {
 }
 
 /// One direction of zlib (RFC 1950) with the dictionary of SPDY/3, flushed after each block.
-private struct ZlibStream: ~Copyable {
+final class ZlibStream {
     enum Direction { case inflate, deflate }
 
     private let direction: Direction
