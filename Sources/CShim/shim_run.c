@@ -29,7 +29,6 @@ struct shim {
     int signals;
     pid_t child;            // bwrap, or the container itself without a sandbox
     pid_t inner;            // process 1 of the sandbox, 0 while unknown
-    int is_sandboxed;
     int ended, status;
     long long started, finished;
 };
@@ -46,7 +45,7 @@ static void write_identity(struct shim *shim) {
     }
     snprintf(
         text, sizeof text, "pid %d\nstart %llu\nboot %s\nchild %d\ninner %d\nsandboxed %d\nstarted %lld\n", getpid(),
-        (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->is_sandboxed,
+        (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->specification.sandbox,
         shim->started);
     write_file(shim->directory, "shim.pid", text);
 }
@@ -283,7 +282,6 @@ int shim_run(const char *directory) {
     int refused = specification_read(CONTROL, &shim.specification) == 0 ? 0 : EXIT_SPECIFICATION;
     if (!refused) refused = take_directory(directory);
     if (!refused) shim.log.path = strdup(shim.specification.log);
-    shim.is_sandboxed = shim.specification.sandbox;
     shim.log.limit = shim.specification.log_bytes;
     if (!refused && log_open(&shim.log) != 0) refused = EXIT_SYSTEM;
     if (refused) {

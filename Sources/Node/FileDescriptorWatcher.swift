@@ -62,17 +62,10 @@ package final class FileDescriptorWatcher: Sendable {
 
     /// Returns when `descriptor` is readable, when the time has passed, or when the task is cancelled.
     package func readable(_ descriptor: Int32, atMost time: Duration) async {
-        await withDiscardingTaskGroup { group in
-            let waiting = Task { await self.readable(descriptor) }
-            group.addTask {
-                try? await SystemClock().sleep(for: time)  // Cancelled: it became readable.
-                waiting.cancel()
-            }
-            await withTaskCancellationHandler {
-                await waiting.value
-            } onCancel: {
-                waiting.cancel()
-            }
+        await withTaskGroup { group in
+            group.addTask { await self.readable(descriptor) }
+            group.addTask { try? await SystemClock().sleep(for: time) }  // Cancelled: it became readable.
+            await group.next()
             group.cancelAll()
         }
     }

@@ -37,7 +37,7 @@ extension APIExchange {
         case ("proxy", _):
             throw APIError(
                 code: 501, reason: .methodNotAllowed,
-                message: "pods/proxy is not implemented yet; reach the pod with pods/portforward")
+                message: "pods/proxy is not served; reach the pod with pods/portforward")
         case ("log", _), ("binding", _), ("eviction", _): throw Self.notSupported(verb, resource)
         default: throw .notFound(key.resource, key.name)
         }

@@ -24,7 +24,7 @@ protocol CommandCarrier: AnyObject {
 
 /// One remote command: carries bytes between its descriptors and its client, neither faster than the other takes them.
 /// Belongs to the event loop of the connection.
-final class CommandSession {
+final class CommandSession: StreamEndOwner {
     private let command: any PodCommand
     private let request: PodCommandRequest
     private let carrier: any CommandCarrier
@@ -75,10 +75,10 @@ final class CommandSession {
             guard !isInputEnded, !isOver else { return }
             guard let input else {
                 early.append(bytes)
-                return pauseReading()
+                return carrier.channel.setReading(false)
             }
             input.writeAndFlush(bytes, promise: nil)
-            if !input.isWritable { pauseReading() }
+            if !input.isWritable { carrier.channel.setReading(false) }
         case .resize:
             guard let size = try? JSONParser.parse(Array(buffer: bytes)), !isOver else { return }
             let (columns, rows) = (size["Width"]?.integerValue ?? 0, size["Height"]?.integerValue ?? 0)
@@ -93,7 +93,7 @@ final class CommandSession {
         if early.isEmpty, !request.isTerminal { input?.closeBehindWrites(.all) }
     }
 
-    func onWritable() { for output in outputs { setReading(output, true) } }
+    func onWritable() { for output in outputs { output.setReading(true) } }
 
     func onClose() {
         if isOver { return }
@@ -106,27 +106,30 @@ final class CommandSession {
     /// Ends a command whose client went before it could be carried anywhere.
     static func discard(_ command: any PodCommand) {
         command.cancel()
-        for descriptor in Set([command.input, command.output, command.errors].compactMap(\.self)) { close(descriptor) }
+        for descriptor in [command.input, command.output, command.errors] { descriptor.map { _ = close($0) } }
         // A process that has ended is one to be waited for.
         Task { await command.wait() }
     }
 
     // MARK: From the command
 
-    fileprivate func onRead(_ bytes: ByteBuffer, _ stream: CommandStream) {
+    func onRead(_ bytes: ByteBuffer, _ stream: CommandStream) {
         if isOver { return }
         hasMoved = true
         carrier.send(bytes, on: stream)
-        if !carrier.channel.isWritable { for output in outputs { setReading(output, false) } }
+        if !carrier.channel.isWritable { for output in outputs { output.setReading(false) } }
     }
 
-    fileprivate func onInputWritable() { setReading(carrier.channel, true) }
+    func onEndWritable() { carrier.channel.setReading(true) }
 
-    fileprivate func onChannelClose(_ channel: any Channel) {
+    /// Its pipes end as a whole.
+    func onEnd(_ stream: CommandStream) {}
+
+    func onEndClose(_ channel: any Channel, _ stream: CommandStream) {
         outputs.removeAll { $0 === channel }
         if input === channel { (input, isInputEnded, early) = (nil, true, []) }
         // Nobody reads what the client still sends.
-        setReading(carrier.channel, true)
+        carrier.channel.setReading(true)
         finishIfDone()
     }
 
@@ -178,7 +181,7 @@ final class CommandSession {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let (session, stream) = bound.value
-                    try channel.pipeline.syncOperations.addHandler(DescriptorHandler(session, stream))
+                    try channel.pipeline.syncOperations.addHandler(StreamEnd(session, stream))
                 }
             }
         let opened =
@@ -197,12 +200,12 @@ final class CommandSession {
         opening -= 1
         if let channel, !isOver, channel.isActive {
             if isInput { begin(channel) } else { outputs.append(channel) }
-            if !isInput, !carrier.channel.isWritable { setReading(channel, false) }
+            if !isInput, !carrier.channel.isWritable { channel.setReading(false) }
         } else {
             channel?.close(promise: nil)
             if isInput { (isInputEnded, early) = (true, []) }
         }
-        setReading(carrier.channel, true)
+        carrier.channel.setReading(true)
         finishIfDone()
     }
 
@@ -219,35 +222,4 @@ final class CommandSession {
         for output in outputs { output.close(promise: nil) }
         (input, outputs, early) = (nil, [], [])
     }
-
-    private func pauseReading() { setReading(carrier.channel, false) }
-
-    private func setReading(_ channel: any Channel, _ isOn: Bool) {
-        // A channel that is gone reads nothing anyway.
-        try? channel.syncOptions?.setOption(.autoRead, value: isOn)
-    }
-}
-
-/// The command's end of one descriptor.
-private final class DescriptorHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let session: CommandSession
-    private let stream: CommandStream
-
-    init(_ session: CommandSession, _ stream: CommandStream) {
-        self.session = session
-        self.stream = stream
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { session.onRead(unwrapInboundIn(data), stream) }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { session.onInputWritable() }
-    }
-
-    func channelInactive(context: ChannelHandlerContext) { session.onChannelClose(context.channel) }
-
-    /// A terminal whose last program has gone answers with an error; so does a pipe nobody reads.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

@@ -5,7 +5,7 @@ internal import NIOPosix
 /// Ports of a pod forwarded over one connection. Each connection of the client's side is two streams: one for its data,
 /// and one for the words when it cannot be made. In SPDY (`portforward.k8s.io`) the client opens both, with the same
 /// `requestid`.
-final class PortForwarding: StreamOwner {
+final class PortForwarding: StreamOwner, StreamEndOwner {
     static let version = "portforward.k8s.io"
 
     private struct Pair {
@@ -115,7 +115,7 @@ final class PortForwarding: StreamOwner {
                     channel.eventLoop.makeCompletedFuture {
                         let (forwarding, socket) = bound.value
                         try channel.pipeline.syncOperations.addHandler(
-                            ForwardedSocket(forwarding, socket.pair.data))
+                            StreamEnd(forwarding, socket.pair.data))
                     }
                 }
                 .withConnectedSocket(descriptor)
@@ -135,13 +135,13 @@ final class PortForwarding: StreamOwner {
         for bytes in socket.early { channel.writeAndFlush(bytes, promise: nil) }
         socket.early = []
         if socket.isEndedThere { channel.closeBehindWrites(.output) }
-        if !connection.channel.isWritable { setReading(channel, false) }
+        if !connection.channel.isWritable { channel.setReading(false) }
         resumeReading()
     }
 
     /// The client is heard as long as every connection takes what it sends: they share one way.
     private func resumeReading() {
-        if sockets.values.allSatisfy(\.isOpen) { setReading(connection.channel, true) }
+        if sockets.values.allSatisfy(\.isOpen) { connection.channel.setReading(true) }
     }
 
     private func close(_ socket: Socket) {
@@ -157,10 +157,10 @@ final class PortForwarding: StreamOwner {
         guard let socket = sockets[stream] else { return }
         guard let channel = socket.channel else {
             socket.early.append(bytes)
-            return setReading(connection.channel, false)
+            return connection.channel.setReading(false)
         }
         channel.writeAndFlush(bytes, promise: nil)
-        if !channel.isWritable { setReading(connection.channel, false) }
+        if !channel.isWritable { connection.channel.setReading(false) }
     }
 
     func end(_ stream: UInt32, isReset: Bool) {
@@ -173,7 +173,7 @@ final class PortForwarding: StreamOwner {
         resumeReading()
     }
 
-    func onWritable() { for socket in sockets.values { socket.channel.map { setReading($0, true) } } }
+    func onWritable() { for socket in sockets.values { socket.channel?.setReading(true) } }
 
     func onClose() {
         for socket in sockets.values { socket.channel?.close(promise: nil) }
@@ -182,49 +182,16 @@ final class PortForwarding: StreamOwner {
 
     // MARK: From the pod
 
-    fileprivate func onRead(_ bytes: ByteBuffer, _ stream: UInt32) {
+    func onRead(_ bytes: ByteBuffer, _ stream: UInt32) {
         connection.send(bytes, on: stream)
         if !connection.channel.isWritable {
-            for socket in sockets.values { socket.channel.map { setReading($0, false) } }
+            for socket in sockets.values { socket.channel?.setReading(false) }
         }
     }
 
-    fileprivate func onSocketWritable() { resumeReading() }
+    func onEndWritable() { resumeReading() }
 
-    fileprivate func onSocketEnd(_ stream: UInt32) { connection.send(ByteBuffer(), on: stream, isLast: true) }
+    func onEnd(_ stream: UInt32) { connection.send(ByteBuffer(), on: stream, isLast: true) }
 
-    fileprivate func onSocketClose(_ stream: UInt32) { if let socket = sockets[stream] { close(socket) } }
-
-    private func setReading(_ channel: any Channel, _ isOn: Bool) {
-        // A channel that is gone reads nothing anyway.
-        try? channel.syncOptions?.setOption(.autoRead, value: isOn)
-    }
-}
-
-/// A pod's end of a forwarded connection.
-private final class ForwardedSocket: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let forwarding: PortForwarding
-    private let stream: UInt32
-
-    init(_ forwarding: PortForwarding, _ stream: UInt32) {
-        self.forwarding = forwarding
-        self.stream = stream
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { forwarding.onRead(unwrapInboundIn(data), stream) }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { forwarding.onSocketWritable() }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed = event { forwarding.onSocketEnd(stream) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) { forwarding.onSocketClose(stream) }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func onEndClose(_: any Channel, _ stream: UInt32) { if let socket = sockets[stream] { close(socket) } }
 }

@@ -99,7 +99,7 @@ final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable else { return }
-        setReading(true)
+        channel.setReading(true)
         owner?.onWritable()
     }
 
@@ -127,12 +127,7 @@ final class SPDYConnection: ChannelInboundHandler, StreamCarrier {
     private func write(_ frame: SPDYFrame) {
         channel.writeAndFlush(ByteBuffer(bytes: writer.bytes(frame)), promise: nil)
         // Who does not read what is answered is not heard either.
-        if !channel.isWritable { setReading(false) }
-    }
-
-    private func setReading(_ isOn: Bool) {
-        // A channel that is gone reads nothing anyway.
-        try? channel.syncOptions?.setOption(.autoRead, value: isOn)
+        if !channel.isWritable { channel.setReading(false) }
     }
 }
 

@@ -43,31 +43,10 @@ final class WebSocketCommand: ChannelInboundHandler, CommandCarrier {
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func send(_ bytes: ByteBuffer, on stream: CommandStream) {
-        channel.writeAndFlush(message(bytes, on: stream), promise: nil)
+        channel.writeAndFlush(channel.numbered(stream.rawValue, bytes), promise: nil)
     }
 
-    func finish(_ status: ByteBuffer) { channel.closeBehind(message(status, on: .status)) }
-
-    private func message(_ bytes: ByteBuffer, on stream: CommandStream) -> ByteBuffer {
-        var message = channel.allocator.buffer(capacity: bytes.readableBytes + 1)
-        message.writeInteger(stream.rawValue)
-        message.writeImmutableBuffer(bytes)
-        return message
-    }
-}
-
-extension Channel {
-    /// Closes once everything that was written has gone out.
-    func closeBehindWrites(_ mode: CloseMode) {
-        writeAndFlush(ByteBuffer()).whenComplete { _ in self.close(mode: mode, promise: nil) }
-    }
-
-    /// Sends `last` and closes once it has gone out, or after a while where nobody reads it.
-    func closeBehind(_ last: ByteBuffer) {
-        let timeout = eventLoop.scheduleTask(in: APIServerLimits.drainTimeout) { self.close(promise: nil) }
-        writeAndFlush(last).whenComplete { _ in
-            timeout.cancel()
-            self.close(promise: nil)
-        }
+    func finish(_ status: ByteBuffer) {
+        channel.closeBehind(channel.numbered(CommandStream.status.rawValue, status))
     }
 }

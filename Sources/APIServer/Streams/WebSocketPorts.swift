@@ -51,10 +51,7 @@ final class WebSocketPorts: ChannelInboundHandler, StreamCarrier {
 
     func send(_ bytes: ByteBuffer, on stream: UInt32, isLast: Bool) {
         if bytes.readableBytes > 0 {
-            var message = channel.allocator.buffer(capacity: bytes.readableBytes + 1)
-            message.writeInteger(UInt8(truncatingIfNeeded: stream))
-            message.writeImmutableBuffer(bytes)
-            channel.writeAndFlush(message, promise: nil)
+            channel.writeAndFlush(channel.numbered(UInt8(truncatingIfNeeded: stream), bytes), promise: nil)
         }
         guard isLast, open.remove(stream) != nil, open.isEmpty else { return }
         // That client forgets what it has not handed on when the connection closes.
