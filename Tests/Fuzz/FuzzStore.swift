@@ -39,7 +39,9 @@ private func recover(_ segment: [UInt8]) {
 /// input asks for a wrong one by the reserved bytes.
 private func mended(_ input: [UInt8]) -> [UInt8] {
     var bytes = Segment(firstRevision: 2, previous: .origin).header
-    var rest = input.dropFirst(min(input.count, Segment.headerSize))
+    // Short inputs are all records; those that come from a seed begin with the header of a segment.
+    let hasHeader = input.starts(with: bytes.prefix(8))
+    var rest = input.dropFirst(hasHeader ? min(input.count, Segment.headerSize) : 0)
     var (previous, revision) = (ChainHash.origin, UInt64(1))
     while rest.count >= RecordFormat.headerSize {
         let header = Array(rest.prefix(RecordFormat.headerSize))

@@ -96,6 +96,7 @@ struct DamageCampaignTests {
     @Test func everyByteOfALargerStore() throws {
         var subject = try Subject(bytes: Self.largeBytes, segmentBytes: max(8192, Self.largeBytes / 8))
         for (path, bytes) in subject.files {
+            if Self.isFull { print("\(path), \(bytes.count) bytes: \(subject.detected) detected so far") }
             for index in stride(from: 0, to: bytes.count, by: Self.isFull ? 1 : 97) {
                 subject.damage(path, "byte \(index)") { $0[index] ^= UInt8(truncatingIfNeeded: index % 255 + 1) }
             }
