@@ -168,12 +168,14 @@ package final class ContainerCommand: Sendable {
 extension PodRunner {
     /// Where a command of a container runs, in the words of `espalier-shim exec` behind its mode, and the environment
     /// it gets where no container's can be taken.
-    func commandPlace(_ attempt: Int) throws(ProcessError) -> (words: [String], environment: [String]) {
-        guard case .running(let shim) = directory.state(specification.containerName, attempt) else {
+    func commandPlace(
+        _ container: ContainerSpecification, _ attempt: Int
+    ) throws(ProcessError) -> (words: [String], environment: [String]) {
+        guard case .running(let shim) = directory.state(container.name, attempt) else {
             throw ProcessError(message: "the container is not running")
         }
         let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
-        let folder = specification.workingDirectory ?? "/"
+        let folder = container.workingDirectory ?? "/"
         var process = shim.child
         if shim.isSandboxed {
             // There is a child once the sandbox stands. Before that its builder is as free as we are.
@@ -199,9 +201,9 @@ extension NodeAgent {
     package func start(
         _ request: ContainerCommand.Request, in container: ContainerLogRequest
     ) async throws(APIError) -> ContainerCommand {
-        let (runner, attempt) = try await runningAttempt(of: container)
+        let (runner, container, attempt) = try await runningAttempt(of: container)
         do {
-            let place = try runner.commandPlace(attempt)
+            let place = try runner.commandPlace(container, attempt)
             return try await ContainerCommand(
                 request, path: configuration.shimPath, place: place.words, environment: place.environment,
                 spawner: spawner)
@@ -214,12 +216,12 @@ extension NodeAgent {
     package func attach(
         _ request: ContainerCommand.Request, to container: ContainerLogRequest
     ) async throws(APIError) -> ContainerCommand {
-        let (runner, attempt) = try await runningAttempt(of: container)
+        let (runner, container, attempt) = try await runningAttempt(of: container)
         var request = request
-        request.hasInput = request.hasInput && (runner.specification.hasInput || runner.specification.isTerminal)
-        request.isTerminal = runner.specification.isTerminal
+        request.hasInput = request.hasInput && (container.hasInput || container.isTerminal)
+        request.isTerminal = container.isTerminal
         do {
-            let socket = runner.directory.attachSocket(runner.specification.containerName, attempt)
+            let socket = runner.directory.attachSocket(container.name, attempt)
             return try await ContainerCommand(attachingTo: socket, request, spawner: spawner)
         } catch {
             throw Self.internalError("\(error)")
@@ -229,7 +231,7 @@ extension NodeAgent {
     /// Connects to a port inside a pod, where it listens on the pod's own 127.0.0.1 or on its address. The socket is
     /// the caller's. Throws with the words for whoever forwards the port.
     package func connect(to port: Int, of pod: ObjectKey) async throws(APIError) -> Int32 {
-        let (runner, _) = try await runningAttempt(of: ContainerLogRequest(pod))
+        let (runner, _, _) = try await runningAttempt(of: ContainerLogRequest(pod))
         let listed = runner.specification.ports.first { $0.number == port }
         let target = listed.map(runner.listeningPort) ?? port
         let space = podNetwork.namespacePath(of: runner.specification.uid)

@@ -39,6 +39,8 @@ package enum Limits {
     package static let connectTimeout = Duration.seconds(5)
     /// For a shim that is asked for descriptors, and a helper that opens a terminal.
     package static let attachTimeout = Duration.seconds(10)
+    /// A hook is cut off by its pod's grace period, or after this.
+    package static let hookTimeout = Duration.seconds(300)
     package static let shimAnswerTimeout = Duration.seconds(20)
     package static let stateFileBytes = 1 << 20
     package static let probeAnswerBytes = 4096

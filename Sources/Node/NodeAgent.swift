@@ -201,25 +201,29 @@ package final class NodeAgent: Sendable {
         }
     }
 
-    /// The runner of a pod and the name of the container a client asks for. Pods of one name follow each other, and an
-    /// earlier one may still be ending: the document says which is meant.
-    private func runner(of request: ContainerLogRequest) async throws(APIError) -> PodRunner {
+    /// The runner of a pod and the container a client asks for. Pods of one name follow each other, and an earlier one
+    /// may still be ending: the document says which is meant.
+    private func find(
+        _ request: ContainerLogRequest
+    ) async throws(APIError) -> (runner: PodRunner, container: ContainerSpecification) {
         let uid = try await client.get(request.key).uid
         guard let runner = runners.withLock({ $0[uid] }) else {
             throw .badRequest("pod \"\(request.key.name)\" is waiting to start: ContainerCreating")
         }
-        if !request.container.isEmpty, request.container != runner.specification.containerName {
-            throw .badRequest("container \(request.container) is not valid for pod \(request.key.name)")
+        let specification = runner.specification
+        let name = request.container.isEmpty ? specification.defaultContainer : request.container
+        guard let container = specification.container(name) else {
+            throw .badRequest("container \(name) is not valid for pod \(request.key.name)")
         }
-        return runner
+        return (runner, container)
     }
 
     /// Finds the attempt whose log a client asks for.
     func attempt(of request: ContainerLogRequest) async throws(APIError) -> (
         directory: PodDirectory, container: String, number: Int
     ) {
-        let runner = try await runner(of: request)
-        let container = runner.specification.containerName
+        let (runner, found) = try await find(request)
+        let container = found.name
         let attempts = runner.directory.attempts(container).filter { runner.directory.state(container, $0) != .unused }
         let wanted = request.isPrevious ? attempts.dropLast().last : attempts.last
         guard let wanted else {
@@ -232,16 +236,17 @@ package final class NodeAgent: Sendable {
     }
 
     /// Finds the attempt that runs now, for a command beside it or a connection to it.
-    func runningAttempt(of request: ContainerLogRequest) async throws(APIError) -> (runner: PodRunner, number: Int) {
-        let runner = try await runner(of: request)
-        let container = runner.specification.containerName
-        if let last = runner.directory.attempts(container).last, case .running = runner.directory.state(container, last)
-        {
-            return (runner, last)
+    func runningAttempt(
+        of request: ContainerLogRequest
+    ) async throws(APIError) -> (runner: PodRunner, container: ContainerSpecification, number: Int) {
+        let (runner, container) = try await find(request)
+        let directory = runner.directory
+        if let last = directory.attempts(container.name).last, case .running = directory.state(container.name, last) {
+            return (runner, container, last)
         }
         throw APIError(
             code: 500, reason: .internalError,
-            message: "container \"\(container)\" of pod \"\(request.key.name)\" is not running")
+            message: "container \"\(container.name)\" of pod \"\(request.key.name)\" is not running")
     }
 }
 

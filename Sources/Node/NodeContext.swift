@@ -29,12 +29,17 @@ struct NodeContext: Sendable {
     func moment() -> Moment { Moment(wall: clock.now(), monotonic: clock.monotonic()) }
 
     /// Environment entries by which every process of a pod is found, whatever became of its parents.
-    func marks(_ uid: String) -> [String] {
-        [NodeNetwork.mark(configuration.network.instance), "ESPALIER_POD_UID=\(uid)"]
+    func marks(_ uid: String, _ container: String) -> [String] {
+        [
+            NodeNetwork.mark(configuration.network.instance), "ESPALIER_POD_UID=\(uid)",
+            Self.mark(uid, container),
+        ]
     }
 
-    func launcher(_ uid: String) -> ShimLauncher {
-        ShimLauncher(path: configuration.shimPath, spawner: spawner, clock: clock, marks: marks(uid))
+    private static func mark(_ uid: String, _ container: String) -> String { "ESPALIER_CONTAINER=\(uid)/\(container)" }
+
+    func launcher(_ uid: String, _ container: String) -> ShimLauncher {
+        ShimLauncher(path: configuration.shimPath, spawner: spawner, clock: clock, marks: marks(uid, container))
     }
 }
 
@@ -42,6 +47,10 @@ extension NodeContext {
     /// What a shim understands: stop in an orderly way, and end at once.
     static let terminate = SIGTERM
     static let kill = SIGUSR1
+
+    func killMarked(_ uid: String, _ container: String) {
+        PodLeftovers.kill(mark: Self.mark(uid, container), spawner: spawner)
+    }
 
     func killMarked(_ uid: String) { PodLeftovers.kill(mark: "ESPALIER_POD_UID=\(uid)", spawner: spawner) }
 }

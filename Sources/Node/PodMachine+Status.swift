@@ -38,35 +38,52 @@ extension PodMachine {
             "phase": .string(phase), "conditions": .array(conditions.map(\.json)), "hostIP": .string(hostAddress),
             "hostIPs": [["ip": .string(hostAddress)]],
         ]
+        if let failure {
+            status["reason"] = .string(failure.reason)
+            status["message"] = .string(failure.message)
+        }
         if !address.isEmpty {
             status["podIP"] = .string(address)
             status["podIPs"] = [["ip": .string(address)]]
         }
         if let begun { status["startTime"] = .string(begun.rfc3339) }
-        status["containerStatuses"] = [containerStatus]
-        status["qosClass"] = "BestEffort"
+        let initial = containers.filter { $0.specification.role != .main }
+        if !initial.isEmpty { status["initContainerStatuses"] = .array(initial.map(containerStatus)) }
+        status["containerStatuses"] = .array(
+            containers.filter { $0.specification.role == .main }.map(containerStatus))
+        status["qosClass"] = .string(
+            ContainerResources.qualityOfService(specification.containers.map(\.resources)))
         return .object(status)
     }
 
-    private var phase: String {
-        switch stage {
-        case .ended: exit?.code == 0 ? "Succeeded" : "Failed"
-        case .preparing, .preparationWaits, .starting: attempt == 0 && exit == nil ? "Pending" : "Running"
-        case .cleaning, .gone: exit.map { $0.code == 0 ? "Succeeded" : "Failed" } ?? "Pending"
-        case .running, .restartWaits: "Running"
-        }
+    private func containerStatus(_ container: ContainerMachine) -> JSON {
+        container.status(
+            uid: specification.uid, scheme: specification.runtime.scheme, podTrouble: trouble,
+            isInitialized: isInitialized)
     }
 
     private mutating func settleConditions(_ now: Moment) {
-        let name = specification.containerName
-        let isCompleted = stage == .ended && exit?.code == 0
-        let why = isReady ? "" : (isCompleted ? "PodCompleted" : "ContainersNotReady")
-        let cause = unreadyCause.map { ": \($0)" } ?? ""
-        let what = isReady || isCompleted ? "" : "containers with unready status: [\(name)]\(cause)"
+        let isCompleted = phase == "Succeeded"
+        let unready = containers.filter { $0.specification.role != .initial && !$0.isReady }
+        let names = unready.map(\.specification.name).joined(separator: " ")
+        let cause = (failure?.message ?? trouble?.message ?? unready.lazy.compactMap(\.unreadyCause).first)
+            .map { ": \($0)" }
+        let why = isReady ? "" : (isCompleted ? "PodCompleted" : phase == "Failed" ? "PodFailed" : "ContainersNotReady")
+        let what =
+            isReady || isCompleted ? "" : "containers with unready status: [\(names)]\(cause ?? "")"
+        let waiting = containers.filter { container in
+            container.specification.role == .initial && !(container.stage == .ended && container.exit?.code == 0)
+                || container.specification.role == .sidecar && !container.isStarted && container.exit == nil
+        }
+        let initialCause = waiting.lazy.compactMap(\.unreadyCause).first.map { ": \($0)" } ?? ""
+        let incomplete = waiting.map(\.specification.name).joined(separator: " ")
         let wanted = [
             PodCondition(type: "PodScheduled", isTrue: true, reason: "", message: "", changed: ""),
             PodCondition(
-                type: "Initialized", isTrue: true, reason: isCompleted ? "PodCompleted" : "", message: "", changed: ""),
+                type: "Initialized", isTrue: waiting.isEmpty,
+                reason: !waiting.isEmpty ? "ContainersNotInitialized" : isCompleted ? "PodCompleted" : "",
+                message: waiting.isEmpty ? "" : "containers with incomplete status: [\(incomplete)]\(initialCause)",
+                changed: ""),
             PodCondition(type: "ContainersReady", isTrue: isReady, reason: why, message: what, changed: ""),
             PodCondition(type: "Ready", isTrue: isReady, reason: why, message: what, changed: ""),
         ]
@@ -77,62 +94,71 @@ extension PodMachine {
             return settled
         }
     }
+}
+
+extension ContainerMachine {
+    /// Its part of the pod's status. `podTrouble` is what the pod as a whole waits for.
+    func status(
+        uid: String, scheme: String, podTrouble: (reason: String, message: String)?, isInitialized: Bool
+    ) -> JSON {
+        let identifier = { (attempt: Int) in "\(scheme)://\(uid)/\(specification.name)/\(attempt)" }
+        let isIdentified = stage == .running || exit != nil
+        return [
+            "name": .string(specification.name),
+            "state": state(identifier, podTrouble: podTrouble, isInitialized: isInitialized),
+            "lastState": lastState(identifier),
+            "ready": .bool(specification.role == .initial ? stage == .ended && exit?.code == 0 : isReady),
+            "started": .bool(isStarted), "restartCount": .integer(Int64(attempt)),
+            "image": .string(specification.image), "imageID": .string(imageID.isEmpty ? specification.image : imageID),
+            "containerID": .string(isIdentified ? identifier(attempt) : ""),
+        ]
+    }
 
     /// Why the container is not ready, as far as there is more to say than that it is on its way.
-    private var unreadyCause: String? {
+    var unreadyCause: String? {
         switch stage {
-        case .restartWaits, .ended: endMessage
-        case .preparationWaits: trouble?.message
+        case .restartWaits, .ended: exit.map { "it \(Self.end($0))\(Self.lastLine($0))" }
+        case .startWaits: trouble?.message
         case .running: probeTrouble
-        case .preparing, .starting, .cleaning, .gone: nil
+        case .waiting, .starting: trouble?.message
         }
     }
 
-    private var containerStatus: JSON {
-        let image = specification.image
-        var status: JSONObject = [
-            "name": .string(specification.containerName), "state": state, "lastState": lastState,
-            "ready": .bool(isReady), "started": .bool(isStarted), "restartCount": .integer(Int64(attempt)),
-            "image": .string(image), "imageID": .string(image),
-        ]
-        status["containerID"] = .string(stage == .running || exit != nil ? identifier(attempt) : "")
-        return .object(status)
-    }
-
-    private func identifier(_ attempt: Int) -> String { "process://\(specification.uid)/\(attempt)" }
-
-    private var state: JSON {
+    private func state(
+        _ identifier: (Int) -> String, podTrouble: (reason: String, message: String)?, isInitialized: Bool
+    ) -> JSON {
+        func waits(_ reason: String, _ message: String = "") -> JSON {
+            var waiting: JSONObject = ["reason": .string(reason)]
+            if !message.isEmpty { waiting["message"] = .string(message) }
+            return ["waiting": .object(waiting)]
+        }
         switch stage {
-        case .running: ["running": ["startedAt": .string((started ?? Instant(seconds: 0)).rfc3339)]]
-        case .ended, .cleaning, .gone:
-            exit.map { ["terminated": terminated($0, attempt)] }
-                ?? ["waiting": ["reason": "ContainerCreating"]]
-        case .restartWaits:
-            ["waiting": ["reason": "CrashLoopBackOff", "message": .string(crashMessage)]]
-        case .preparationWaits:
-            ["waiting": ["reason": .string(trouble?.reason ?? ""), "message": .string(trouble?.message ?? "")]]
-        case .preparing, .starting: ["waiting": ["reason": "ContainerCreating"]]
+        case .running: return ["running": ["startedAt": .string((started ?? Instant(seconds: 0)).rfc3339)]]
+        case .ended:
+            return exit.map { ["terminated": terminated($0, identifier(attempt))] } ?? waits("ContainerCreating")
+        case .restartWaits: return waits("CrashLoopBackOff", crashMessage)
+        case .startWaits: return waits(trouble?.reason ?? "", trouble?.message ?? "")
+        case .starting: return trouble.map { waits($0.reason, $0.message) } ?? waits("ContainerCreating")
+        case .waiting:
+            if let podTrouble { return waits(podTrouble.reason, podTrouble.message) }
+            return waits(specification.role == .main && !isInitialized ? "PodInitializing" : "ContainerCreating")
         }
     }
 
     /// Which exit is shown as the one before: while waiting, the exit that is waited on.
-    private var lastState: JSON {
-        switch stage {
-        case .restartWaits: exit.map { ["terminated": terminated($0, attempt)] } ?? [:]
-        default: previousExit.map { ["terminated": terminated($0, attempt - 1)] } ?? [:]
-        }
+    private func lastState(_ identifier: (Int) -> String) -> JSON {
+        if stage == .restartWaits { return exit.map { ["terminated": terminated($0, identifier(attempt))] } ?? [:] }
+        return previousExit.map { ["terminated": terminated($0, identifier(attempt - 1))] } ?? [:]
     }
 
     private var crashMessage: String {
-        guard let exit else { return "" }
-        return
-            "container \(specification.containerName) \(Self.end(exit)) and waits to be restarted\(Self.lastLine(exit))"
+        exit.map { "container \(specification.name) \(Self.end($0)) and waits to be restarted\(Self.lastLine($0))" }
+            ?? ""
     }
-
-    private var endMessage: String? { exit.map { "it \(Self.end($0))\(Self.lastLine($0))" } }
 
     private static func end(_ exit: ContainerExit) -> String {
         if let cause = exit.cause { return "was ended because \(cause)" }
+        if exit.reason == ContainerExit.outOfMemoryReason { return "was ended because it reached its memory limit" }
         return exit.signal > 0 ? "was ended by signal \(exit.signal)" : "ended with exit code \(exit.code)"
     }
 
@@ -140,7 +166,7 @@ extension PodMachine {
         exit.lastLine.isEmpty ? "" : "; its last line was: \(exit.lastLine)"
     }
 
-    private func terminated(_ exit: ContainerExit, _ attempt: Int) -> JSON {
+    private func terminated(_ exit: ContainerExit, _ identifier: String) -> JSON {
         var object: JSONObject = ["exitCode": .integer(Int64(exit.code))]
         if exit.signal > 0 { object["signal"] = .integer(Int64(exit.signal)) }
         object["reason"] = .string(exit.reason ?? (exit.code == 0 ? "Completed" : "Error"))
@@ -151,7 +177,7 @@ extension PodMachine {
         }
         object["startedAt"] = .string(exit.started.rfc3339)
         object["finishedAt"] = .string(exit.finished.rfc3339)
-        object["containerID"] = .string(identifier(attempt))
+        object["containerID"] = .string(identifier)
         return .object(object)
     }
 }

@@ -121,7 +121,9 @@ package final class PodNetwork: Sendable {
     }
 
     /// Free ports of the host for a pod that shares its network, one for each of `ports`, the same ones every time.
-    package func hostPorts(for ports: [PodSpecification.Port], uid: String, recorded: [String: Int]) -> [String: Int] {
+    package func hostPorts(for ports: [ContainerSpecification.Port], uid: String, recorded: [String: Int]) -> [String:
+        Int]
+    {
         var result: [String: Int] = [:]
         taken.withLock { taken in
             for port in ports {

@@ -4,18 +4,16 @@ internal import Logging
 internal import Seams
 internal import Synchronization
 
-/// What a container finds when it starts: its address, files, environment and sandbox.
+/// What containers find when they start: the pod's address and volumes, their own environment and sandbox.
 extension PodRunner {
     func prepare() async {
         do {
             let address = try await prepareNetwork()
-            let materials = try await resolve(address: address)
-            try write(materials)
+            try await writeVolumes()
             try writeHosts(address: address)
-            self.materials.withLock { $0 = materials }
             send(.prepared(address: address))
         } catch let missing as PodMaterials.Missing {
-            send(.preparationFailed(reason: "CreateContainerConfigError", message: missing.message))
+            send(.preparationFailed(reason: missing.reason, message: missing.message))
         } catch {
             send(.preparationFailed(reason: "CreateContainerError", message: "\(error)"))
         }
@@ -50,29 +48,36 @@ extension PodRunner {
         return result
     }
 
-    private func resolve(address: String) async throws(PodMaterials.Missing) -> PodMaterials {
+    private func documents() -> PodDocuments {
+        let address = address.withLock { $0 }
         let facts = [
             "metadata.name": specification.key.name, "metadata.namespace": specification.key.namespace,
             "metadata.uid": specification.uid, "spec.nodeName": context.configuration.nodeName,
-            "spec.serviceAccountName": "default", "status.podIP": address, "status.podIPs": address,
-            "status.hostIP": context.podNetwork.network.hostAddress,
+            "spec.serviceAccountName": specification.serviceAccount, "status.podIP": address,
+            "status.podIPs": address, "status.hostIP": context.podNetwork.network.hostAddress,
+            "status.hostIPs": context.podNetwork.network.hostAddress,
         ]
+        return PodDocuments(specification, client: context.client, facts: facts)
+    }
+
+    /// The environment and command of a container that is about to start.
+    func materials(of container: ContainerSpecification) async throws(PodMaterials.Missing) -> PodMaterials {
         var defaults = [
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"),
-            ("HOSTNAME", specification.key.name), ("LANG", "C.UTF-8"),
+            ("HOSTNAME", specification.hostName), ("LANG", "C.UTF-8"),
         ]
         defaults += context.services.environment(for: specification)
-        for (index, port) in specification.ports.enumerated() {
+        for (index, port) in container.ports.enumerated() {
             let number = String(listeningPort(port))
             if index == 0 { defaults.append(("PORT", number)) }
             if !port.name.isEmpty { defaults.append(("PORT_\(ServiceTable.variable(port.name))", number)) }
         }
-        var resolver = PodMaterialsResolver(specification, client: context.client, facts: facts)
-        return try await resolver.resolve(defaults: defaults)
+        var documents = documents()
+        return try await PodMaterials.resolve(container, from: &documents, defaults: defaults)
     }
 
     /// Where a declared port is really listened on: itself, unless the pod shares the host's network.
-    func listeningPort(_ port: PodSpecification.Port) -> Int {
+    func listeningPort(_ port: ContainerSpecification.Port) -> Int {
         guard case .host = context.podNetwork.network.mode else { return port.number }
         let ports = PodPorts.read(specification.annotations)
         return ports[port.name.isEmpty ? String(port.number) : port.name] ?? port.number
@@ -86,29 +91,19 @@ extension PodRunner {
     private func place(_ name: String, isSecret: Bool) throws(PodMaterials.Missing) -> String {
         if let place = memoryVolume(name) { return place }
         guard !isSecret else {
-            throw PodMaterials.Missing(
-                message: "volume \(name): this machine has no memory file system to keep a secret in")
+            throw PodMaterials.Missing("volume \(name): this machine has no memory file system to keep a secret in")
         }
         return directory.volume(name)
     }
 
-    private func write(_ materials: PodMaterials) throws {
+    /// Writes the volumes that documents fill, and makes the empty ones.
+    func writeVolumes() async throws {
         let user = context.configuration.user(of: specification.uid)
-        for (name, files) in materials.files.sorted(by: { $0.key < $1.key }) {
-            let root = try place(name, isSecret: materials.isSecret.contains(name))
-            try StateFiles.makeDirectories(root)
-            try allow(root)
-            for file in files {
-                let path = "\(root)/\(file.path)"
-                var folder = root
-                for part in file.path.split(separator: "/").dropLast() {
-                    folder += "/\(part)"
-                    try StateFiles.makeDirectories(folder)
-                    try allow(folder)
-                }
-                try StateFiles.write(path, file.bytes, mode: mode_t(file.mode))
-                try StateFiles.give(path, to: user)
-            }
+        var documents = documents()
+        let content = try await VolumeFiles.resolve(&documents)
+        for (name, files) in content.files.sorted(by: { $0.key < $1.key }) {
+            let root = try place(name, isSecret: content.isSecret.contains(name))
+            try VolumeWriter(root: root, owner: user).write(files)
         }
         for volume in specification.volumes where volume["emptyDir"] != nil {
             guard let name = volume["name"]?.stringValue else { continue }
@@ -119,64 +114,61 @@ extension PodRunner {
         }
     }
 
-    /// The folders above are closed to everybody; inside the sandbox the pod's user must get in.
-    private func allow(_ folder: String) throws {
-        guard chmod(folder, 0o755) == 0 else { throw StateFiles.Failure(path: folder, number: errno) }
-    }
-
     func writeHosts(address: String) throws {
         let text = Array(context.services.hosts(for: specification, address: address).utf8)
         if StateFiles.read(directory.hostsFile) != text { try StateFiles.write(directory.hostsFile, text, mode: 0o644) }
     }
 
-    func request(_ attempt: Int, _ materials: PodMaterials) throws -> ShimLauncher.Request {
-        let container = specification.containerName
-        for old in directory.attempts(container) where old <= attempt - Limits.attemptsKept {
-            StateFiles.remove(directory.attempt(container, old))
+    func request(
+        _ container: ContainerSpecification, _ attempt: Int, _ materials: PodMaterials
+    ) throws -> ShimLauncher.Request {
+        let name = container.name
+        for old in directory.attempts(name) where old <= attempt - Limits.attemptsKept {
+            StateFiles.remove(directory.attempt(name, old))
         }
         let user = context.configuration.user(of: specification.uid)
         var request = ShimLauncher.Request(
-            directory: directory.attempt(container, attempt), log: directory.log(container, attempt),
+            directory: directory.attempt(name, attempt), log: directory.log(name, attempt),
             command: materials.command, environment: materials.environment,
             networkNamespace: context.podNetwork.namespacePath(of: specification.uid), isSandboxed: false, user: nil,
             workingDirectory: nil)
-        request.hasInput = specification.hasInput
-        request.isInputOnce = specification.isInputOnce
-        request.isTerminal = specification.isTerminal
+        request.hasInput = container.hasInput
+        request.isInputOnce = container.isInputOnce
+        request.isTerminal = container.isTerminal
         request.terminalOwner = user
         guard case .bubblewrap(let path) = context.sandbox else {
-            guard specification.volumeMounts.isEmpty else {
-                throw PodMaterials.Missing(
-                    message: "volumes need bubblewrap on this node: install the package bubblewrap")
+            guard container.volumeMounts.isEmpty else {
+                throw PodMaterials.Missing("volumes need bubblewrap on this node: install the package bubblewrap")
             }
             request.user = user
-            request.workingDirectory = specification.workingDirectory ?? "/"
+            request.workingDirectory = container.workingDirectory ?? "/"
             return request
         }
         let sandbox = Sandbox(
-            bubblewrap: path, root: context.root, hidden: [context.configuration.dataDirectory], mounts: try mounts(),
-            hostName: String(specification.key.name.prefix(63)), shim: context.configuration.shimPath, user: user,
-            workingDirectory: specification.workingDirectory)
+            bubblewrap: path, root: context.root, hidden: [context.configuration.dataDirectory],
+            mounts: try mounts(of: container),
+            hostName: specification.hostName, shim: context.configuration.shimPath, user: user,
+            workingDirectory: container.workingDirectory)
         request.isSandboxed = true
         request.command = sandbox.arguments(materials.command)
         return request
     }
 
-    private func mounts() throws(PodMaterials.Missing) -> [Sandbox.Mount] {
+    private func mounts(of container: ContainerSpecification) throws(PodMaterials.Missing) -> [Sandbox.Mount] {
         var mounts = [Sandbox.Mount(source: directory.hostsFile, path: "/etc/hosts", isReadOnly: true)]
-        for mount in specification.volumeMounts {
+        for mount in container.volumeMounts {
             let name = mount["name"]?.stringValue ?? ""
             guard let path = mount["mountPath"]?.stringValue, path.hasPrefix("/"),
                 let volume = specification.volumes.first(where: { $0["name"]?.stringValue == name })
             else {
-                throw PodMaterials.Missing(message: "volume mount \(name): no such volume, or its path is not absolute")
+                throw PodMaterials.Missing("volume mount \(name): no such volume, or its path is not absolute")
             }
             let isEmptyDirectory = volume["emptyDir"] != nil
             let isMemory = !isEmptyDirectory || volume["emptyDir"]?["medium"]?.stringValue == "Memory"
             var source = isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name)
             if let part = mount["subPath"]?.stringValue, !part.isEmpty {
                 guard !part.hasPrefix("/"), !part.split(separator: "/").contains("..") else {
-                    throw PodMaterials.Missing(message: "volume mount \(name): subPath \(part) leaves the volume")
+                    throw PodMaterials.Missing("volume mount \(name): subPath \(part) leaves the volume")
                 }
                 source += "/\(part)"
             }

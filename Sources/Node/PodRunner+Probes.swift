@@ -4,38 +4,43 @@ internal import Synchronization
 
 /// Carries out probes. What an answer means is the machine's business.
 extension PodRunner {
-    func probe(_ kind: ProbeSpecification.Kind, _ attempt: Int) async {
-        guard let probe = specification.probes[kind] else { return }
+    func probe(_ kind: ProbeSpecification.Kind, _ container: ContainerSpecification, _ attempt: Int) async {
+        guard let probe = container.probes[kind] else { return }
         do {
-            try await tryOnce(probe, attempt)
-            send(.probed(kind, isSuccess: true, message: ""))
+            try await carryOut(probe.check, timeout: probe.timeout, container, attempt)
+            send(.probed(kind, isSuccess: true, message: ""), of: container.name)
         } catch {
-            send(.probed(kind, isSuccess: false, message: "\(error)"))
+            send(.probed(kind, isSuccess: false, message: "\(error)"), of: container.name)
         }
     }
 
-    private func tryOnce(_ probe: ProbeSpecification, _ attempt: Int) async throws {
-        switch probe.check {
+    /// Does what a probe or a hook asks for, once.
+    func carryOut(
+        _ check: ProbeSpecification.Check, timeout: Duration, _ container: ContainerSpecification, _ attempt: Int
+    ) async throws {
+        switch check {
         case .socket(let port, let host):
-            let target = try target(port, host)
-            try await context.probing.connect(host: target.host, port: target.port, timeout: probe.timeout)
+            let target = try target(port, host, container)
+            try await context.probing.connect(host: target.host, port: target.port, timeout: timeout)
         case .get(let path, let port, let host, let headers):
-            let target = try target(port, host)
+            let target = try target(port, host, container)
             var request = "GET \(path.hasPrefix("/") ? path : "/\(path)") HTTP/1.1\r\n"
             let isHostGiven = headers.contains { $0[0].lowercased() == "host" }
             if !isHostGiven { request += "Host: \(target.host):\(target.port)\r\n" }
             for header in headers { request += "\(header[0]): \(header[1])\r\n" }
             request += "User-Agent: kube-probe/1.32\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             let line = try await context.probing.exchange(
-                host: target.host, port: target.port, request: Array(request.utf8), timeout: probe.timeout)
+                host: target.host, port: target.port, request: Array(request.utf8), timeout: timeout)
             try judge(line)
         case .command(let words):
-            try await run(words, timeout: probe.timeout, attempt)
+            try await run(words, timeout: timeout, container, attempt)
         }
     }
 
-    private func target(_ port: String, _ host: String) throws(ProcessError) -> (host: String, port: Int) {
-        let named = specification.ports.first { $0.name.isSameBytes(as: port) || String($0.number) == port }
+    private func target(
+        _ port: String, _ host: String, _ container: ContainerSpecification
+    ) throws(ProcessError) -> (host: String, port: Int) {
+        let named = container.ports.first { $0.name.isSameBytes(as: port) || String($0.number) == port }
         guard let number = named.map(listeningPort) ?? Int(port), (1...65535).contains(number) else {
             throw ProcessError(message: "the container has no port \(port)")
         }
@@ -60,8 +65,10 @@ extension PodRunner {
     }
 
     /// Runs a command beside the container's process, in its namespaces, with its environment and as its user.
-    private func run(_ words: [String], timeout: Duration, _ attempt: Int) async throws(ProcessError) {
-        let place = try commandPlace(attempt)
+    private func run(
+        _ words: [String], timeout: Duration, _ container: ContainerSpecification, _ attempt: Int
+    ) async throws(ProcessError) {
+        let place = try commandPlace(container, attempt)
         let launch = ProcessLaunch(
             path: context.configuration.shimPath,
             arguments: ["espalier-shim", "exec", "wait"] + place.words + ["--"] + words, environment: place.environment)

@@ -8,7 +8,7 @@ package final class ServiceTable: Sendable {
     package struct Entry: Sendable, Hashable {
         package var key: ObjectKey
         package var address: String
-        package var ports: [PodSpecification.Port]
+        package var ports: [ContainerSpecification.Port]
         /// Its landscape and component, where it stands for one service of a landscape whatever the revision.
         package var partOf: String
         package var component: String
@@ -41,9 +41,9 @@ package final class ServiceTable: Sendable {
         let isStable = !component.isEmpty && service.name == "\(partOf)-\(component)"
         // One revision's own Service is for routes; a pod that named it would be bound to that revision.
         if !component.isEmpty, !isStable { return nil }
-        let ports = (service.spec["ports"]?.arrayValue ?? []).compactMap { port -> PodSpecification.Port? in
+        let ports = (service.spec["ports"]?.arrayValue ?? []).compactMap { port -> ContainerSpecification.Port? in
             port["port"]?.integerValue.map {
-                PodSpecification.Port(name: port["name"]?.stringValue ?? "", number: Int(clamping: $0))
+                ContainerSpecification.Port(name: port["name"]?.stringValue ?? "", number: Int(clamping: $0))
             }
         }
         return Entry(
@@ -87,7 +87,7 @@ package final class ServiceTable: Sendable {
         var lines = [
             "# Written by espalier for this pod.", "127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback",
         ]
-        lines.append("\(address) \(pod.key.name)")
+        lines.append("\(address) \(pod.hostName)")
         let partOf = pod.labels["app.kubernetes.io/part-of"] ?? ""
         for service in services(pod.key.namespace) {
             let name = service.key.name

@@ -30,31 +30,37 @@ struct PodMachineTests {
 
         /// The actions, without the events for people.
         mutating func on(_ event: PodMachine.Event) -> [PodMachine.Action] {
-            machine.on(event, now: now).filter { if case .event = $0 { false } else { true } }
+            machine.on(event, now: now).filter {
+                switch $0 {
+                case .event, .container(_, .event): false
+                default: true
+                }
+            }
         }
 
         mutating func status() -> JSON { machine.status(hostAddress: "10.0.0.1", now: now) }
 
         mutating func run() {
-            _ = on(.begin(.nothing, previous: nil))
+            _ = on(.begin(.containers([:])))
             _ = on(.prepared(address: "10.97.0.9"))
-            _ = on(.started(at: now.wall))
+            _ = on(.main(.started(at: now.wall)))
         }
 
         func exit(_ code: Int, _ reason: String? = nil, ranFor: Duration = .seconds(1)) -> PodMachine.Event {
-            .exited(
-                ContainerExit(
-                    code: code, signal: 0, started: now.wall + (.zero - ranFor), finished: now.wall,
-                    lastLine: "last words", reason: reason))
+            .main(
+                .exited(
+                    ContainerExit(
+                        code: code, signal: 0, started: now.wall + (.zero - ranFor), finished: now.wall,
+                        lastLine: "last words", reason: reason)))
         }
     }
 
     @Test func aNewPodIsPreparedStartedAndReady() {
         var table = Table()
-        #expect(table.on(.begin(.nothing, previous: nil)) == [.prepare])
+        #expect(table.on(.begin(.containers([:]))) == [.prepare])
         #expect(table.status()["phase"]?.stringValue == "Pending")
-        #expect(table.on(.prepared(address: "10.97.0.9")) == [.start(attempt: 0)])
-        #expect(table.on(.started(at: table.now.wall)) == [])
+        #expect(table.on(.prepared(address: "10.97.0.9")) == [.main(.start(attempt: 0))])
+        #expect(table.on(.main(.started(at: table.now.wall))) == [])
         let status = table.status()
         #expect(status["phase"]?.stringValue == "Running")
         #expect(status["podIP"]?.stringValue == "10.97.0.9")
@@ -81,20 +87,20 @@ struct PodMachineTests {
             } else {
                 waits.append(.zero)
             }
-            #expect(actions == [.prepare])
-            #expect(table.on(.prepared(address: "a")) == [.start(attempt: attempt)])
-            _ = table.on(.started(at: table.now.wall))
+            #expect(actions == [.main(.start(attempt: attempt))])
+            _ = table.on(.main(.started(at: table.now.wall)))
         }
         #expect(waits == [0, 10, 20, 40, 80, 160, 300, 300].map { .seconds($0) })
-        #expect(table.on(table.exit(1, ranFor: .seconds(601))) == [.prepare], "a long run forgives earlier crashes")
+        #expect(
+            table.on(table.exit(1, ranFor: .seconds(601))) == [.main(.start(attempt: 9))],
+            "a long run forgives earlier crashes")
     }
 
     @Test func theCrashMessageNamesCodeAndLastLine() {
         var table = Table()
         table.run()
         _ = table.on(table.exit(1))
-        _ = table.on(.prepared(address: "a"))
-        _ = table.on(.started(at: table.now.wall))
+        _ = table.on(.main(.started(at: table.now.wall)))
         _ = table.on(table.exit(9))
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
         #expect(
@@ -108,7 +114,7 @@ struct PodMachineTests {
     func restartPolicies(policy: String, code: Int, isRestarted: Bool) {
         var table = Table({ $0["spec"]?["restartPolicy"] = .string(policy) })
         table.run()
-        #expect(table.on(table.exit(code)) == (isRestarted ? [.prepare] : []))
+        #expect(table.on(table.exit(code)) == (isRestarted ? [.main(.start(attempt: 1))] : []))
         if !isRestarted { #expect(table.status()["phase"]?.stringValue == (code == 0 ? "Succeeded" : "Failed")) }
     }
 
@@ -118,11 +124,11 @@ struct PodMachineTests {
         #expect(table.on(.deletionRequested(grace: .seconds(30))) == [])
         #expect(table.machine.wakeAt == table.now.monotonic + .milliseconds(300))
         table.after(.milliseconds(300))
-        #expect(table.on(.tick) == [.terminate])
+        #expect(table.on(.tick) == [.main(.terminate)])
         table.after(.milliseconds(29_699))
         #expect(table.on(.tick) == [])
         table.after(.milliseconds(1))
-        #expect(table.on(.tick) == [.kill])
+        #expect(table.on(.tick) == [.main(.kill)])
         #expect(table.on(.tick) == [], "killed once")
         #expect(table.on(table.exit(137)) == [.clean])
         #expect(table.on(.cleaned) == [.deleteDocument])
@@ -133,31 +139,31 @@ struct PodMachineTests {
         var table = Table()
         table.run()
         _ = table.on(.deletionRequested(grace: .seconds(30)))
-        #expect(table.on(.deletionRequested(grace: .zero)) == [.terminate, .kill])
+        #expect(table.on(.deletionRequested(grace: .zero)) == [.main(.terminate), .main(.kill)])
     }
 
     @Test func aPodWithoutPortsIsToldAtOnce() {
         var table = Table({ $0["spec"]?["containers"] = [["name": "main", "command": ["/bin/web"]]] })
         table.run()
-        #expect(table.on(.deletionRequested(grace: .seconds(30))) == [.terminate])
+        #expect(table.on(.deletionRequested(grace: .seconds(30))) == [.main(.terminate)])
     }
 
     @Test func deletionDuringEachStage() {
         var preparing = Table()
-        _ = preparing.on(.begin(.nothing, previous: nil))
+        _ = preparing.on(.begin(.containers([:])))
         #expect(preparing.on(.deletionRequested(grace: .seconds(1))) == [])
         #expect(preparing.on(.prepared(address: "a")) == [.clean])
 
         var starting = Table()
-        _ = starting.on(.begin(.nothing, previous: nil))
+        _ = starting.on(.begin(.containers([:])))
         _ = starting.on(.prepared(address: "a"))
         #expect(starting.on(.deletionRequested(grace: .seconds(1))) == [])
         #expect(
-            starting.on(.started(at: starting.now.wall)) == [.terminate],
+            starting.on(.main(.started(at: starting.now.wall))) == [.main(.terminate)],
             "what was on its way up is stopped when it is there")
 
         var waiting = Table()
-        _ = waiting.on(.begin(.nothing, previous: nil))
+        _ = waiting.on(.begin(.containers([:])))
         _ = waiting.on(.preparationFailed(reason: "CreateContainerConfigError", message: "configmap \"x\" not found"))
         #expect(waiting.on(.deletionRequested(grace: .seconds(1))) == [.clean])
 
@@ -171,7 +177,7 @@ struct PodMachineTests {
     @Test func aDocumentThatWentIsNotDeletedAgain() {
         var table = Table()
         table.run()
-        #expect(table.on(.documentGone) == [.terminate])
+        #expect(table.on(.documentGone) == [.main(.terminate)])
         _ = table.on(table.exit(143))
         #expect(table.on(.cleaned) == [])
         #expect(table.machine.isGone)
@@ -179,7 +185,7 @@ struct PodMachineTests {
 
     @Test func whatIsMissingIsWaitedForAndSaid() {
         var table = Table()
-        _ = table.on(.begin(.nothing, previous: nil))
+        _ = table.on(.begin(.containers([:])))
         #expect(
             table.on(.preparationFailed(reason: "CreateContainerConfigError", message: "secret \"s\" not found")) == [])
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
@@ -187,7 +193,7 @@ struct PodMachineTests {
         #expect(waiting?["message"]?.stringValue == "secret \"s\" not found")
         table.after(.milliseconds(200))
         #expect(table.on(.tick) == [.prepare])
-        #expect(table.on(.prepared(address: "a")) == [.start(attempt: 0)])
+        #expect(table.on(.prepared(address: "a")) == [.main(.start(attempt: 0))])
     }
 
     @Test func anAdoptedReadyPodStaysReadyAndWritesNothing() {
@@ -200,7 +206,7 @@ struct PodMachineTests {
         })
         first.run()
         _ = first.on(.tick)
-        _ = first.on(.probed(.readiness, isSuccess: true, message: ""))
+        _ = first.on(.main(.probed(.readiness, isSuccess: true, message: "")))
         let written = first.status()
         #expect(written["containerStatuses"]?.arrayValue?.first?["ready"]?.boolValue == true)
 
@@ -214,9 +220,9 @@ struct PodMachineTests {
             }, observed: written)
         let started = second.now.wall
         second.after(.seconds(60))
-        let actions = second.on(.begin(.running(attempt: 0, started: started), previous: nil))
+        let actions = second.on(.begin(.containers(["main": .init(.running(attempt: 0, started: started))])))
         #expect(actions.contains(.adopt))
-        #expect(!actions.contains(.start(attempt: 0)))
+        #expect(!actions.contains(.main(.start(attempt: 0))))
         #expect(second.status() == written)
     }
 
@@ -232,15 +238,18 @@ struct PodMachineTests {
         table.run()
         table.after(.seconds(5))
         #expect(table.on(.tick) == [], "already tried at the start")
-        #expect(table.on(.probed(.liveness, isSuccess: false, message: "refused")) == [])
+        #expect(table.on(.main(.probed(.liveness, isSuccess: false, message: "refused"))) == [])
         table.after(.seconds(5))
-        #expect(table.on(.tick) == [.probe(.liveness)])
+        #expect(table.on(.tick) == [.main(.probe(.liveness))])
         let cause = "the liveness probe failed: refused"
-        #expect(table.on(.probed(.liveness, isSuccess: false, message: "refused")) == [.explain(cause), .terminate])
+        #expect(
+            table.on(.main(.probed(.liveness, isSuccess: false, message: "refused"))) == [
+                .main(.explain(cause)), .main(.terminate),
+            ])
         var ended = ContainerExit(
             code: 0, signal: 0, started: table.now.wall, finished: table.now.wall, lastLine: "bye")
         ended.cause = cause
-        #expect(table.on(.exited(ended)) == [.prepare])
+        #expect(table.on(.main(.exited(ended))) == [.main(.start(attempt: 1))])
         let last = table.status()["containerStatuses"]?.arrayValue?.first?["lastState"]?["terminated"]
         #expect(last?["message"]?.stringValue == "\(cause); killed; its last line was: bye")
     }
@@ -250,15 +259,20 @@ struct PodMachineTests {
         let shutdown = ContainerExit(
             code: 143, signal: 15, started: table.now.wall, finished: table.now.wall, lastLine: "",
             reason: ContainerExit.shutdownReason)
-        _ = table.on(.begin(.ended(attempt: 3, exit: shutdown), previous: shutdown, crashes: 0))
+        _ = table.on(
+            .begin(.containers(["main": .init(.ended(attempt: 3, exit: shutdown), previous: shutdown, crashes: 0)])))
         _ = table.on(.prepared(address: "a"))
-        _ = table.on(.started(at: table.now.wall))
-        #expect(table.on(table.exit(1)) == [.prepare], "the first crash is followed by a start at once")
-        #expect(table.machine.crashes == 1)
+        _ = table.on(.main(.started(at: table.now.wall)))
+        #expect(
+            table.on(table.exit(1)) == [.main(.start(attempt: 5))], "the first crash is followed by a start at once")
+        #expect(table.machine.container("main")?.crashes == 1)
 
         // The next agent goes on counting where this one was.
         var next = Table(observed: ["containerStatuses": [["restartCount": 4]]])
-        _ = next.on(.begin(.running(attempt: 4, started: next.now.wall), previous: nil, crashes: 1))
+        _ = next.on(
+            .begin(
+                .containers(["main": .init(.running(attempt: 4, started: next.now.wall), previous: nil, crashes: 1)])))
+        _ = next.on(.prepared(address: "a"))
         #expect(next.on(next.exit(1)) == [])
         #expect(next.machine.wakeAt == next.now.monotonic + .seconds(10))
     }
@@ -278,16 +292,15 @@ struct PodMachineTests {
             return conditions.first { $0["type"]?.stringValue == "Ready" }?["message"]?.stringValue ?? ""
         }
         #expect(message() == "containers with unready status: [main]")
-        _ = table.on(.probed(.readiness, isSuccess: false, message: "it answers 503 after 12 ms"))
+        _ = table.on(.main(.probed(.readiness, isSuccess: false, message: "it answers 503 after 12 ms")))
         let said = "containers with unready status: [main]: the readiness probe failed: it answers 503 after 12 ms"
         #expect(message() == said)
         table.after(.seconds(10))
         _ = table.on(.tick)
-        _ = table.on(.probed(.readiness, isSuccess: false, message: "it answers 503 after 99 ms"))
+        _ = table.on(.main(.probed(.readiness, isSuccess: false, message: "it answers 503 after 99 ms")))
         #expect(message() == said, "other numbers are no news")
         _ = table.on(table.exit(9))
-        _ = table.on(.prepared(address: "a"))
-        _ = table.on(.started(at: table.now.wall))
+        _ = table.on(.main(.started(at: table.now.wall)))
         _ = table.on(table.exit(9))
         #expect(message().contains("it ended with exit code 9; its last line was: last words"))
     }
@@ -302,19 +315,28 @@ struct PodMachineTests {
             ]
         })
         table.run()
-        _ = table.on(.probed(.readiness, isSuccess: true, message: ""))
+        _ = table.on(.main(.probed(.readiness, isSuccess: true, message: "")))
         _ = table.on(.deletionRequested(grace: .seconds(30)))
-        let actions = table.machine.on(.probed(.readiness, isSuccess: false, message: "refused"), now: table.now)
+        let actions = table.machine.on(.main(.probed(.readiness, isSuccess: false, message: "refused")), now: table.now)
         #expect(!actions.contains { if case .event = $0 { true } else { false } })
     }
 
     @Test func aPodThisNodeCannotRunSaysWhy() {
-        var table = Table({
-            $0["spec"]?["containers"] = [["name": "a", "command": ["x"]], ["name": "b", "command": ["y"]]]
-        })
-        #expect(table.on(.begin(.nothing, previous: nil)) == [])
+        var table = Table({ $0["spec"]?["containers"] = [["name": "a", "args": []]] })
+        #expect(table.on(.begin(.containers([:]))) == [])
         let waiting = table.status()["containerStatuses"]?.arrayValue?.first?["state"]?["waiting"]
-        #expect(waiting?["message"]?.stringValue == "the pod has 2 containers: this node runs one a pod")
+        #expect(
+            waiting?["message"]?.stringValue
+                == "the container a has no command, and a process has no image to take it from")
         #expect(table.on(.deletionRequested(grace: .seconds(1))) == [.clean])
     }
+}
+
+extension PodMachine.Event {
+    /// What happened to the container `main`.
+    static func main(_ event: ContainerMachine.Event) -> Self { .container("main", event) }
+}
+
+extension PodMachine.Action {
+    static func main(_ action: ContainerMachine.Action) -> Self { .container("main", action) }
 }
