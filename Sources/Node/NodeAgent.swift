@@ -25,6 +25,7 @@ package final class NodeAgent: Sendable {
     private static let pods = PodSpecification.resource
     static let nodes = GroupResource(group: "", resource: "nodes")
     private static let serviceResource = GroupResource(group: "", resource: "services")
+    private static let contents = ["configmaps", "secrets"].map { GroupResource(group: "", resource: $0) }
 
     package init(
         configuration: NodeConfiguration, client: any Client, clock: any Clock, random: any RandomSource,
@@ -73,7 +74,7 @@ package final class NodeAgent: Sendable {
     /// One watch from its start to its break.
     private func follow(_ context: NodeContext, in group: inout DiscardingTaskGroup) async throws(APIError) {
         let watch = try await client.watch(
-            [Self.nodes, Self.serviceResource, Self.pods], options: WatchOptions(visibility: .durable))
+            [Self.nodes, Self.serviceResource, Self.pods] + Self.contents, options: WatchOptions(visibility: .durable))
         defer { watch.cancel() }
         let known = try await client.list(Self.pods, namespace: "", options: ListOptions())
         let present = Set(known.items.map(\.uid))
@@ -95,6 +96,7 @@ package final class NodeAgent: Sendable {
                 if event.kind == .deleted { services.remove(event.document) } else { services.set(event.document) }
             }
             for event in events where event.resource == Self.pods { await onPod(event, context, in: &group) }
+            for event in events where Self.contents.contains(event.resource) { onContent(event) }
             if events.contains(where: { $0.resource == Self.serviceResource }) { updateHosts() }
             if events.isEmpty { await watch.wait() }
         }
@@ -191,6 +193,12 @@ package final class NodeAgent: Sendable {
             }
             return nil
         }
+    }
+
+    /// A ConfigMap or Secret changed: whoever shows it in a volume writes that anew.
+    private func onContent(_ event: WatchEvent) {
+        let key = ObjectKey(event.resource, namespace: event.document.namespace, name: event.document.name)
+        for runner in runners.withLock({ $0.values.filter { $0.contents.contains(key) } }) { runner.onChange() }
     }
 
     private func updateHosts() {

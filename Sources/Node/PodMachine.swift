@@ -90,6 +90,8 @@ package struct PodMachine: Sendable {
     }
 
     package var isGone: Bool { stage == .gone }
+    /// Whether its volumes are written, and are still needed.
+    package var hasVolumes: Bool { stage == .active }
 
     package func container(_ name: String) -> ContainerMachine? { containers.first { $0.specification.name == name } }
 

@@ -96,6 +96,16 @@ extension PodRunner {
         return directory.volume(name)
     }
 
+    /// Brings volumes up to date while the pod runs. What has gone meanwhile stays in them.
+    func rewriteVolumes() async {
+        do {
+            try await writeVolumes()
+        } catch {
+            logger.warning("Volumes not written anew", metadata: ["error": "\(error)"])
+        }
+        mail.yield(.rewritten)
+    }
+
     /// Writes the volumes that documents fill, and makes the empty ones.
     func writeVolumes() async throws {
         let user = context.configuration.user(of: specification.uid)

@@ -11,9 +11,15 @@ final class PodRunner: Sendable {
         case event(PodMachine.Event)
         /// A status was written, or could not be.
         case reported(JSON, isStored: Bool)
+        /// A document that a volume shows has changed.
+        case changed
+        /// The volumes were written anew.
+        case rewritten
     }
 
     let specification: PodSpecification
+    /// Whose changes it wants to hear of.
+    let contents: Set<ObjectKey>
     let context: NodeContext
     let directory: PodDirectory
     let logger: Logger
@@ -26,6 +32,7 @@ final class PodRunner: Sendable {
     init(_ pod: Document, context: NodeContext) {
         document = pod
         specification = PodSpecification(pod)
+        contents = specification.volumeDocuments
         self.context = context
         directory = PodDirectory(podsDirectory: context.configuration.podsDirectory, uid: pod.uid)
         var logger = context.logger
@@ -37,6 +44,9 @@ final class PodRunner: Sendable {
     }
 
     func send(_ event: PodMachine.Event) { mail.yield(.event(event)) }
+
+    /// Tells it that a ConfigMap or Secret of its volumes has changed.
+    func onChange() { mail.yield(.changed) }
 
     /// Runs until the pod is gone, or until the task is cancelled: then its processes live on for the next agent.
     func run() async {
@@ -52,6 +62,7 @@ final class PodRunner: Sendable {
             }
             mail.yield(.event(.begin(found)))
             var reporting = Reporting(stored: document.status)
+            var rewriting = Rewriting()
             var alarm: Duration?
             for await message in inbox {
                 let now = context.moment()
@@ -60,6 +71,11 @@ final class PodRunner: Sendable {
                     for action in machine.on(event, now: now) { await perform(action, machine, in: &group) }
                 case .reported(let status, let isStored):
                     reporting.onAnswer(status, isStored: isStored)
+                case .changed where machine.hasVolumes:
+                    if rewriting.onChange() { group.addTask { await self.rewriteVolumes() } }
+                case .changed: break  // They are written when the pod is prepared.
+                case .rewritten:
+                    if rewriting.onEnd() { group.addTask { await self.rewriteVolumes() } }
                 }
                 if machine.isGone { break }
                 if machine.isReported, !machine.isDocumentGone {
@@ -161,6 +177,24 @@ final class PodRunner: Sendable {
         if let memory = context.memoryDirectory { StateFiles.remove("\(memory)/\(specification.uid)") }
         StateFiles.remove(directory.path)
         logger.info("Pod removed")
+    }
+
+    /// Volumes are written by one task at a time; what changes meanwhile is written after it.
+    private struct Rewriting {
+        private var isRunning = false
+        private var isStale = false
+
+        mutating func onChange() -> Bool {
+            if isRunning { isStale = true }
+            defer { isRunning = true }
+            return !isRunning
+        }
+
+        mutating func onEnd() -> Bool {
+            isRunning = isStale
+            isStale = false
+            return isRunning
+        }
     }
 
     /// Decides when a status is written: one at a time, and only what differs from what the document holds.

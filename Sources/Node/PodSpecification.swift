@@ -80,6 +80,20 @@ package struct PodSpecification: Sendable {
     package static let processRuntimeClasses = [processRuntimeClass, "process"]
     package static let imageRuntimeClasses = ["espalier-container", "container"]
 
+    /// The ConfigMaps and Secrets that its volumes show.
+    package var volumeDocuments: Set<ObjectKey> {
+        var keys: Set<ObjectKey> = []
+        for source in volumes + volumes.flatMap({ $0["projected"]?["sources"]?.arrayValue ?? [] }) {
+            for (kind, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
+                guard let name = source[kind]?["name"]?.stringValue ?? source[kind]?["secretName"]?.stringValue else {
+                    continue
+                }
+                keys.insert(ObjectKey(GroupResource(group: "", resource: resource), namespace: key.namespace, name: name))
+            }
+        }
+        return keys
+    }
+
     /// Ports of all containers.
     package var ports: [ContainerSpecification.Port] { containers.flatMap(\.ports) }
 

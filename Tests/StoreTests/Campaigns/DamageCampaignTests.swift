@@ -1,3 +1,4 @@
+import Glibc
 import Journal
 import Seams
 import Simulation
@@ -26,9 +27,11 @@ struct DamageCampaignTests {
             keys = SealingKeys.ephemeral()
             self.segmentBytes = segmentBytes
             let store = try Self.open(disk, keys, segmentBytes)
+            // So many keys that what compaction leaves of them reaches the size.
+            let keyCount = max(40, bytes / 400)
             var number = 0
             while disk.contents.reduce(0, { $0 + $1.bytes.count }) < bytes {
-                let key = key("k\(number % 40)", number % 5 == 0 ? secrets : configMaps)
+                let key = key("k\(number % keyCount)", number % 5 == 0 ? secrets : configMaps)
                 let text = "value \(number) " + String(repeating: "x", count: number * 37 % 900)
                 _ = try store.commit(Transaction(operations: [put(key, text, sealed: number % 5 == 0)]))
                 store.flush()
@@ -96,8 +99,11 @@ struct DamageCampaignTests {
     @Test func everyByteOfALargerStore() throws {
         var subject = try Subject(bytes: Self.largeBytes, segmentBytes: max(8192, Self.largeBytes / 8))
         for (path, bytes) in subject.files {
-            if Self.isFull { print("\(path), \(bytes.count) bytes: \(subject.detected) detected so far") }
             for index in stride(from: 0, to: bytes.count, by: Self.isFull ? 1 : 97) {
+                if Self.isFull, index % 16_384 == 0 {
+                    print("\(path), byte \(index) of \(bytes.count): \(subject.detected) detected so far")
+                    fflush(nil)
+                }
                 subject.damage(path, "byte \(index)") { $0[index] ^= UInt8(truncatingIfNeeded: index % 255 + 1) }
             }
         }
