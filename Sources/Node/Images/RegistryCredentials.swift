@@ -5,6 +5,11 @@ package struct RegistryLogin: Sendable, Hashable {
     package var username: String
     package var password: String
 
+    package init(username: String, password: String) {
+        self.username = username
+        self.password = password
+    }
+
     /// The value of `X-Registry-Auth`: base64 of JSON, in the alphabet for addresses, with padding.
     func header(registry: String) -> String {
         let json: JSON = [

@@ -152,19 +152,15 @@ struct EngineAnswerTests {
             inspect: { _ in .answer(200, image()) }, create: { _ in .gated(200, "{\"status\": \"done\"}") })
         let engine = Self.engine(scripted)
         let reference = try ImageReference("web")
-        let waiting = Mutex(0)
-        try await withThrowingTaskGroup(of: Image.self) { group in
-            for _ in 0..<8 {
-                group.addTask {
-                    try await engine.image(reference, policy: .always) { waiting.withLock { $0 += 1 } }
-                }
-            }
-            try await until("all wait") {
-                waiting.withLock { $0 } == 8 && scripted.requests.contains { $0.hasPrefix("POST") }
-            }
-            scripted.open()
-            for try await image in group { #expect(image.pullTime != nil) }
+        let waiting = Counter()
+        let callers = (0..<8).map { _ in
+            Task { try await engine.image(reference, policy: .always) { waiting.add() } }
         }
+        try await until("all wait") {
+            waiting.value == 8 && scripted.requests.contains { $0.hasPrefix("POST") }
+        }
+        scripted.open()
+        for caller in callers { #expect(try await caller.value.pullTime != nil) }
         // Who called `willPull` may have joined a moment after the first pull had ended; not many can.
         #expect(scripted.requests.count { $0.hasPrefix("POST") } <= 2)
     }
@@ -273,14 +269,20 @@ struct EngineAnswerTests {
     }
 }
 
+final class Counter: Sendable {
+    private let count = Mutex(0)
+    var value: Int { count.withLock { $0 } }
+    func add() { count.withLock { $0 += 1 } }
+}
+
 let silentLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// Waits until `condition` holds; it is asked often, and fails when that takes far longer than it may.
-func until(_ what: String, _ condition: @Sendable () async throws -> Bool) async throws {
+func until(_ what: @autoclosure () -> String, _ condition: @Sendable () async throws -> Bool) async throws {
     let clock = SystemClock()
     let start = clock.monotonic()
     while try await !condition() {
-        if clock.monotonic() - start > .seconds(30) { throw WaitFailure(what: what) }
+        if clock.monotonic() - start > .seconds(30) { throw WaitFailure(what: what()) }
         try await clock.sleep(for: .milliseconds(5))
     }
 }

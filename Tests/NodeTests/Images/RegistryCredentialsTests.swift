@@ -58,7 +58,7 @@ struct RegistryCredentialsTests {
         let team = credentials.logins(for: try ImageReference("a.io/team/app"))
         #expect(team.map(\.username) == ["team", "host", "glob"])
         #expect(credentials.logins(for: try ImageReference("a.io/app")).map(\.username) == ["host", "glob"])
-        #expect(credentials.logins(for: try ImageReference("nginx")) == [])
+        #expect(credentials.logins(for: try ImageReference("quay.com/nginx")) == [])
     }
 
     @Test func aPasswordMayHoldColonsAndItsBase64NoPadding() throws {
