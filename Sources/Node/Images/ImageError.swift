@@ -1,5 +1,6 @@
 /// Why there is no image. Texts of an engine are passed on as they are; credentials are never in them.
 package struct ImageError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What kind of failure it is.
     package enum Code: Sendable {
         /// The text is no image reference.
         case invalidName

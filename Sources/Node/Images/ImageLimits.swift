@@ -23,7 +23,7 @@ package struct EngineDeadlines: Sendable {
     /// For all of a call that needs nobody but the engine, from connecting to the last byte.
     package var call = Duration.seconds(60)
     /// For an engine that is only asked who it is.
-    package var discovery = Duration.seconds(3)
+    package var discovery = Duration.seconds(10)
     /// A pull or a build as a whole …
     package var pull = Duration.seconds(3600)
     package var build = Duration.seconds(4 * 3600)

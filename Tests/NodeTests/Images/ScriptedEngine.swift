@@ -28,11 +28,11 @@ final class ScriptedEngine: Sendable {
         var template = Array("/tmp/espalier-scripted-XXXXXX".utf8CString)
         socket = "\(String(cString: try #require(mkdtemp(&template))))/engine.sock"
         listener = try #require(UnixSocket.listen(socket))
-        Background.run { [listener] in
+        Background.run { [listener, weak self] in
             while true {
                 let connection = accept(listener, nil, nil)
                 if connection < 0 { return }
-                Background.run { [weak self] in
+                Background.run {
                     self?.serve(connection)
                     close(connection)
                 }
