@@ -1,10 +1,16 @@
-// `exec` runs a command beside a container's process: in its namespaces, with its environment, as its user.
+// `exec` runs a command beside a container's process: in its namespaces and control groups, with its environment, as its
+// user, with its filter of system calls.
 //
-//     exec <mode> <pid or -> <start time> <uid> <gid> <working directory or -> -- argv
+//     exec <mode> <pid or -> <start time> [<who>…] [folder=<working directory>] [cgroup=<folder>…]
+//         [filter=<capabilities>] -- argv
 //
 // `-` for the pid joins nobody and takes our own environment. The modes: `wait` is a probe's, its exit code the command's.
 // `attend` has the caller at descriptor 3: it hears `exit <code>`, and when it goes, the command is killed. `terminal` is
 // the same on a terminal of the container's own, whose other end the caller is sent first.
+//
+// A process in the container is seen there before it has become the container's user, and its program can be opened
+// through /proc/<pid>/exe by whoever has the rights it has by then. So that is never a file of the machine that can be
+// written: `exec` first becomes the same program on a read-only mount, which nobody can write through, not even root.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
@@ -15,14 +21,27 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 
 enum { EXIT_USAGE = 64, EXIT_GONE = 125, EXIT_SYSTEM = 126, CALLER = 3 };
 
 struct command {
-    const char *mode, *working;
-    long uid, gid;
+    const char *mode, *folder, *filter;
+    struct identity identity;
+    int groups[MAX_CGROUPS];  // their `cgroup.procs`
+    int group_count;
     char **arguments, **environment;
 };
+
+// Becomes this same program on a read-only mount of its own, as `exec-apart`. Returns where that cannot be.
+static void step_apart(char **argv) {
+    enum { CLONE_TREE = 1, ONLY_READ = 1 };
+    struct { uint64_t set, clear, propagation, users; } flags = {ONLY_READ, 0, 0, 0};
+    int program = (int)syscall(SYS_open_tree, AT_FDCWD, "/proc/self/exe", CLONE_TREE | O_CLOEXEC);
+    if (program < 0 || syscall(SYS_mount_setattr, program, "", AT_EMPTY_PATH, &flags, sizeof flags) != 0) return;
+    argv[1] = "exec-apart";
+    fexecve(program, argv, environ);
+}
 
 static int is_mode(const struct command *command, const char *mode) { return !strcmp(command->mode, mode); }
 
@@ -44,6 +63,7 @@ static int join(struct command *command, pid_t pid, unsigned long long start) {
         return EXIT_SYSTEM;
     }
     int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    if (command->group_count > 0) spaces |= CLONE_NEWCGROUP;
     if (setns(target, spaces) != 0 && setns(target, spaces | CLONE_NEWUSER) != 0) {
         dprintf(2, "cannot enter the container of process %d: %s\n", pid, strerror(errno));
         return EXIT_SYSTEM;
@@ -73,9 +93,20 @@ static void start(struct command *command) {
     signal(SIGPIPE, SIG_DFL);
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    for (int i = 0; i < command->group_count; i++) {
+        if (cgroup_enter(command->groups[i]) == 0) continue;
+        dprintf(2, "cannot enter the container's control groups: %s\n", strerror(errno));
+        _exit(EXIT_SYSTEM);
+    }
+    // Nobody in there looks into us while we still are who we were; exec ends that.
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (identity_enter(&command->identity, &command->environment) != 0) _exit(EXIT_SYSTEM);
     // The change of user clears the signal.
-    if (become(command->uid, command->gid) != 0) _exit(EXIT_SYSTEM);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (command->filter && seccomp_enter(strtoull(command->filter, NULL, 16)) != 0) {
+        dprintf(2, "cannot filter system calls: %s\n", strerror(errno));
+        _exit(EXIT_SYSTEM);
+    }
     if (is_mode(command, "terminal")) {
         if (open_terminal() != 0) {
             dprintf(2, "cannot open a terminal in the container: %s\n", strerror(errno));
@@ -88,8 +119,8 @@ static void start(struct command *command) {
         command->environment = environ;
     }
     if (!is_mode(command, "wait")) close(CALLER);
-    if (strcmp(command->working, "-") && chdir(command->working) != 0) {
-        dprintf(2, "cannot enter the working directory %s: %s\n", command->working, strerror(errno));
+    if (command->folder && chdir(command->folder) != 0) {
+        dprintf(2, "cannot enter the working directory %s: %s\n", command->folder, strerror(errno));
         _exit(EXIT_SYSTEM);
     }
     _exit(run_program(command->arguments, command->environment));
@@ -115,10 +146,7 @@ static int attend(pid_t child, int signals) {
 
 // Runs the command to its end. Its exit code, or one of our own.
 static int run_beside(struct command *command, const char *pid, const char *start_time) {
-    // When memory runs out, what belongs to pods goes before the server.
-    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (score >= 0 && write(score, "1000", 4) < 0) errno = 0;
-    close(score);
+    limit_resources();
     if (strcmp(pid, "-")) {
         int failed = join(command, (pid_t)atol(pid), strtoull(start_time, NULL, 10));
         if (failed) return failed;
@@ -143,13 +171,22 @@ static int run_beside(struct command *command, const char *pid, const char *star
 }
 
 int shim_exec(int argc, char **argv) {
-    if (argc < 8 || strcmp(argv[6], "--")) return EXIT_USAGE;
-    struct command command = {
-        .mode = argv[0], .working = argv[5], .uid = atol(argv[3]), .gid = atol(argv[4]), .arguments = argv + 7,
-        .environment = environ};
+    struct command command = {.environment = environ};
+    if (argc > 3 && !strcmp(argv[1], "exec") && strcmp(argv[3], "-")) step_apart(argv);
+    int next = 5;
+    for (; next < argc && strcmp(argv[next], "--"); next++) {
+        if (!strncmp(argv[next], "folder=", 7)) command.folder = argv[next] + 7;
+        else if (!strncmp(argv[next], "filter=", 7)) command.filter = argv[next] + 7;
+        else if (!strncmp(argv[next], "cgroup=", 7) && command.group_count < MAX_CGROUPS)
+            command.groups[command.group_count++] = cgroup_open(argv[next] + 7);
+        else if (!identity_option(&command.identity, argv[next])) return EXIT_USAGE;
+    }
+    if (next + 1 >= argc) return EXIT_USAGE;
+    command.mode = argv[2];
+    command.arguments = argv + next + 1;
     int isWatched = !is_mode(&command, "wait");
     if (isWatched) fcntl(CALLER, F_SETFD, FD_CLOEXEC);
-    int code = run_beside(&command, argv[1], argv[2]);
+    int code = run_beside(&command, argv[3], argv[4]);
     if (isWatched) dprintf(CALLER, "exit %d\n", code);
     return code;
 }

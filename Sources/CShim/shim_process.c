@@ -2,15 +2,10 @@
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 long long wall_nanoseconds(void) {
@@ -65,20 +60,6 @@ int each_descendant(pid_t pid, void (*visit)(pid_t)) {
     return total;
 }
 
-int become(long uid, long gid) {
-    if (uid < 0) return 0;
-    // Counted over all of a user's processes and threads; a pod has a user of its own.
-    const struct rlimit processes = {MAX_PROCESSES, MAX_PROCESSES};
-    if (uid > 0 && setrlimit(RLIMIT_NPROC, &processes) != 0) return -1;
-    if (setgroups(0, NULL) != 0 && errno != EPERM) return -1;
-    if (setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) != 0) return -1;
-    if (setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) != 0) return -1;
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct nothing[2] = {{0, 0, 0}, {0, 0, 0}};
-    if (uid != 0 && syscall(SYS_capset, &header, nothing) != 0) return -1;
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 char **read_environment(int descriptor) {
     char *text = malloc(MAX_SPECIFICATION + 1);
     size_t length = 0, entries = 0;
@@ -106,27 +87,29 @@ int run_program(char **argv, char **environment) {
     return reason == ENOENT ? 127 : 126;
 }
 
-// drop <uid> <gid> <working directory or -> <descriptor of the environment or -> -- argv: the last step inside a sandbox.
+// drop [<who>…] [folder=<working directory>] [environment=<descriptor>] -- argv: the last step inside a sandbox.
 int shim_drop(int argc, char **argv) {
-    if (argc < 6 || strcmp(argv[4], "--")) return 64;
-    char **environment = environ;
-    if (strcmp(argv[3], "-")) {
-        environment = read_environment(atoi(argv[3]));
-        close(atoi(argv[3]));
+    struct identity identity = {0};
+    const char *folder = NULL;
+    int block = -1, next = 0;
+    for (; next < argc && strcmp(argv[next], "--"); next++) {
+        if (!strncmp(argv[next], "folder=", 7)) folder = argv[next] + 7;
+        else if (!strncmp(argv[next], "environment=", 12)) block = atoi(argv[next] + 12);
+        else if (!identity_option(&identity, argv[next])) return 64;
     }
+    if (next + 1 >= argc) return 64;
+    char **environment = block >= 0 ? read_environment(block) : environ;
+    if (block >= 0) close(block);
     if (!environment) {
         dprintf(2, "cannot read the environment: %s\n", strerror(errno));
         return 126;
     }
-    if (become(atol(argv[0]), atol(argv[1])) != 0) {
-        dprintf(2, "cannot become user %s: %s\n", argv[0], strerror(errno));
-        return 126;
-    }
+    if (identity_enter(&identity, &environment) != 0) return 126;
     // A terminal belongs to one session, and the sandbox has begun another; without it there is no ^C.
     if (isatty(0) && setsid() > 0) ioctl(0, TIOCSCTTY, 0);
-    if (strcmp(argv[2], "-") && chdir(argv[2]) != 0) {
-        dprintf(2, "cannot enter the working directory %s: %s\n", argv[2], strerror(errno));
+    if (folder && chdir(folder) != 0) {
+        dprintf(2, "cannot enter the working directory %s: %s\n", folder, strerror(errno));
         return 126;
     }
-    return run_program(argv + 5, environment);
+    return run_program(argv + next + 1, environment);
 }

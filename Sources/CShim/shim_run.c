@@ -6,22 +6,19 @@
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
-enum { EXIT_USAGE = 64, EXIT_SPECIFICATION = 65, EXIT_SYSTEM = 71, EXIT_HELD = 75, EXIT_FINISHED = 76 };
-// In the shim the agent's socket, in bubblewrap its status pipe and, below its container's user, the environment.
-enum { CONTROL = 3, ENVIRONMENT = 4 };
+enum { EXIT_USAGE = 64, EXIT_SPECIFICATION = 65, EXIT_SYSTEM = 71, EXIT_HELD = 75, EXIT_FINISHED = 76, CONTROL = 3 };
 
 struct shim {
     const char *directory;
     struct specification specification;
+    struct failure failure;
+    char *memory;           // the folder of its control group that limits memory, or NULL
     struct log log;
     struct stream streams[2];
     struct attachments attachments;
@@ -48,60 +45,6 @@ static void write_identity(struct shim *shim) {
         (unsigned long long)espalier_start_time(getpid()), boot, shim->child, shim->inner, shim->specification.sandbox,
         shim->started);
     write_file(shim->directory, "shim.pid", text);
-}
-
-// The container's environment in a file in memory, for `drop` to take over inside. Bubblewrap itself never gets it: it
-// runs outside, as who we are, and a loader does whatever LD_PRELOAD says. The descriptor, or -1 with errno.
-static int put_down_environment(char *const *environment) {
-    int descriptor = memfd_create("environment", MFD_CLOEXEC);
-    for (; descriptor >= 0 && *environment; environment++) {
-        size_t length = strlen(*environment) + 1;
-        if (write(descriptor, *environment, length) == (ssize_t)length) continue;
-        close(descriptor);
-        return -1;
-    }
-    return descriptor;
-}
-
-// In the child, between fork and exec. Never returns.
-static void start_child(struct shim *shim, int in, int out, int err, int status, int report) {
-    struct specification *wanted = &shim->specification;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    setsid();
-    int failed = 0;
-    if (wanted->netns) {
-        int space = open(wanted->netns, O_RDONLY | O_CLOEXEC);
-        failed = space < 0 || setns(space, CLONE_NEWNET) != 0;
-        // The namespace is the pod's own: any of its users may have any of its ports.
-        int ports = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
-        if (!failed && ports >= 0 && write(ports, "0", 1) < 0) errno = 0;
-    }
-    // When memory runs out, pods go before the server, its gateway and the shims.
-    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (score >= 0 && write(score, "1000", 4) < 0) errno = 0;
-    // Moving the report up keeps it clear of the three descriptors and of bwrap's.
-    int high = fcntl(report, F_DUPFD_CLOEXEC, 10);
-    int high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;
-    failed = failed || dup2(out, 1) < 0 || dup2(err, 2) < 0 || (in >= 0 && dup2(in, 0) < 0);
-    // A terminal belongs to one session: in a sandbox to the one that `drop` begins.
-    if (!failed && wanted->is_terminal && !wanted->sandbox) failed = ioctl(0, TIOCSCTTY, 0) != 0;
-    if (high_status >= 0) failed = failed || dup2(high_status, CONTROL) < 0;
-    if (!failed && wanted->sandbox) {
-        int environment = put_down_environment(wanted->environment);
-        // Landing on its place by itself it must lose close-on-exec there.
-        failed = environment < 0 || dup2(environment, ENVIRONMENT) < 0 || fcntl(ENVIRONMENT, F_SETFD, 0) < 0;
-    }
-    if (!failed && wanted->working) failed = chdir(wanted->working) != 0;
-    if (!failed) failed = become(wanted->uid, wanted->gid) != 0;
-    // After the change of user, which would clear it: the container never outlives its shim.
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (!failed) execvpe(wanted->arguments[0], wanted->arguments, wanted->sandbox ? environ : wanted->environment);
-    int reason = errno;
-    if (write(high, &reason, sizeof reason) < 0) _exit(126);
-    _exit(reason == ENOENT ? 127 : 126);
 }
 
 // The container's end of input and outputs in `ends`, ours in the shim. 0 or -1.
@@ -144,15 +87,14 @@ static int start(struct shim *shim) {
     shim->started = wall_nanoseconds();
     shim->child = fork();
     if (shim->child < 0) return errno;
-    if (shim->child == 0) start_child(shim, ends[0], ends[1], ends[2], status[1], report[1]);
+    if (shim->child == 0) start_child(&shim->specification, ends, status[1], report[1]);
     for (int i = 0; i < 3; i++) close(ends[i]);
     close(report[1]);
     if (status[1] >= 0) close(status[1]);
     shim->status_pipe = status[0];
-    int reason = 0;
-    ssize_t length = read(report[0], &reason, sizeof reason);
+    ssize_t length = read(report[0], &shim->failure, sizeof shim->failure);
     close(report[0]);
-    return length == sizeof reason ? reason : 0;
+    return length == sizeof shim->failure ? shim->failure.number : 0;
 }
 
 // bwrap writes `{ "child-pid": 123 }` and, at the end, the exit code.
@@ -243,6 +185,31 @@ static int take_directory(const char *directory) {
     return access(path, F_OK) == 0 ? EXIT_FINISHED : 0;
 }
 
+// The control group in which what uses too much memory is killed, with the file that counts how often.
+static const char *const oom_files[] = {"memory.oom_control", "memory.events"};
+
+static void remember_memory(struct shim *shim) {
+    const struct specification *wanted = &shim->specification;
+    for (int i = 0; i < wanted->cgroup_count && !shim->memory; i++)
+        for (int k = 0; k < 2 && !shim->memory; k++) {
+            if (asprintf(&shim->memory, "%s/%s", wanted->cgroups[i].folder, oom_files[k]) < 0) shim->memory = NULL;
+            if (!shim->memory || access(shim->memory, R_OK) == 0) continue;
+            free(shim->memory);
+            shim->memory = NULL;
+        }
+}
+
+// How many processes the kernel has killed for the container's memory limit.
+static long count_kills(const struct shim *shim) {
+    char text[1024];
+    int descriptor = shim->memory ? open(shim->memory, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t length = descriptor >= 0 ? read(descriptor, text, sizeof text - 1) : 0;
+    if (descriptor >= 0) close(descriptor);
+    text[length > 0 ? length : 0] = 0;
+    char *found = strstr(text, "oom_kill ");
+    return found ? atol(found + strlen("oom_kill ")) : 0;
+}
+
 static int is_readable(int descriptor) { return poll(&(struct pollfd){descriptor, POLLIN, 0}, 1, 0) > 0; }
 
 static void finish(struct shim *shim) {
@@ -257,8 +224,8 @@ static void finish(struct shim *shim) {
     int code = signal ? 128 + signal : WEXITSTATUS(shim->status);
     char text[256];
     snprintf(
-        text, sizeof text, "code %d\nsignal %d\nstarted %lld\nfinished %lld\n", code, signal, shim->started,
-        shim->finished);
+        text, sizeof text, "code %d\nsignal %d\nstarted %lld\nfinished %lld\noom-kills %ld\n", code, signal,
+        shim->started, shim->finished, count_kills(shim));
     write_file(shim->directory, "exit", text);
 }
 
@@ -299,9 +266,10 @@ int shim_run(const char *directory) {
         shim.started = shim.finished = wall_nanoseconds();
     }
     write_identity(&shim);
-    if (reason) dprintf(CONTROL, "failed %d\n", reason);
+    if (reason) dprintf(CONTROL, "failed %d %s\n", reason, shim.failure.text);
     else dprintf(CONTROL, "started %d\n", shim.child);
     close(CONTROL);
+    remember_memory(&shim);
     specification_forget(&shim.specification);
     supervise(&shim);
     finish(&shim);
@@ -311,7 +279,7 @@ int shim_run(const char *directory) {
 int espalier_shim_main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "run")) return shim_run(argv[2]);
     if (argc > 2 && !strcmp(argv[1], "drop")) return shim_drop(argc - 2, argv + 2);
-    if (argc > 2 && !strcmp(argv[1], "exec")) return shim_exec(argc - 2, argv + 2);
+    if (argc > 2 && !strncmp(argv[1], "exec", 4)) return shim_exec(argc, argv);
     dprintf(2, "espalier-shim holds one container of a pod; the node agent starts it: run <directory>\n");
     return EXIT_USAGE;
 }

@@ -174,8 +174,10 @@ extension PodRunner {
         guard case .running(let shim) = directory.state(container.name, attempt) else {
             throw ProcessError(message: "the container is not running")
         }
-        let user = context.configuration.user(of: specification.uid).map { String($0) } ?? "-1"
-        let folder = container.workingDirectory ?? "/"
+        var place = CommandPlace(process: nil, identity: try commandIdentity(container, attempt))
+        place.workingDirectory = container.workingDirectory ?? imageFolder(container, attempt) ?? "/"
+        place.groups = context.groups.memberships(pod: specification.uid, container: container.name)
+        place.isFiltered = shim.isSandboxed
         var process = shim.child
         if shim.isSandboxed {
             // There is a child once the sandbox stands. Before that its builder is as free as we are.
@@ -186,9 +188,20 @@ extension PodRunner {
         } else if geteuid() != 0 {
             // Nothing to enter, and nothing to enter it with.
             let environment = (StateFiles.read("/proc/\(process)/environ") ?? []).split(separator: 0)
-            return (["-", "0", user, user, folder], environment.map { String(decoding: $0, as: UTF8.self) })
+            return (place.words, environment.map { String(decoding: $0, as: UTF8.self) })
         }
-        return ([String(process), String(espalier_start_time(process)), user, user, folder], [])
+        place.process = ProcessIdentity(pid: process, startTime: espalier_start_time(process))
+        return (place.words, [])
+    }
+
+    private func commandIdentity(
+        _ container: ContainerSpecification, _ attempt: Int
+    ) throws(ProcessError) -> ContainerIdentity {
+        do {
+            return try identity(of: container, imageUser: imageUser(container, attempt))
+        } catch {
+            throw ProcessError(message: error.message)
+        }
     }
 
     private func firstChild(_ pid: Int32) -> Int32? {

@@ -23,6 +23,10 @@ package struct ContainerResources: Sendable, Hashable {
         requestedMemory = amount("requests", "memory", scale: 1) ?? limitMemory
     }
 
+    var groupLimits: ControlGroups.ContainerLimits {
+        .init(memoryBytes: limitMemory, cpuMillicores: limitCPU, cpuRequestMillicores: requestedCPU)
+    }
+
     /// The class of a pod with these containers: what goes first when memory runs out.
     static func qualityOfService(_ containers: [ContainerResources]) -> String {
         if containers.allSatisfy({ $0 == ContainerResources() }) { return "BestEffort" }

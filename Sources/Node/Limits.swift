@@ -46,5 +46,15 @@ package enum Limits {
     package static let probeAnswerBytes = 4096
     package static let ports = 20000..<32000
     package static let podUsers = 65_536
+    /// Processes and threads of one pod.
+    package static let podProcesses = 4096
+    /// The kernel mounts no more.
+    package static let imageLayers = 500
+    /// Mounts of one container.
+    package static let mounts = 250
+    /// A container's /dev/shm, as with Docker and containerd.
+    package static let sharedMemoryBytes = 64 << 20
+    /// For the kernel to let go of control groups whose processes have ended.
+    package static let groupRemovalTimeout = Duration.seconds(5)
     package static let specificationBytes = 4 << 20
 }

@@ -12,10 +12,11 @@ extension NodeAgent {
         guard let path = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"].first(where: StateFiles.exists) else {
             return .none(reason: "bubblewrap is not installed (package bubblewrap)")
         }
-        let sandbox = Sandbox(
-            bubblewrap: path, root: Self.rootEntries(), hidden: [configuration.dataDirectory], mounts: [],
-            hostName: "probe", shim: configuration.shimPath, user: configuration.user(of: "probe"),
-            workingDirectory: nil)
+        var sandbox = Sandbox(
+            bubblewrap: path, root: .host(entries: Self.rootEntries(), hidden: [configuration.dataDirectory]),
+            mounts: [], hostName: "probe", shim: configuration.shimPath,
+            identity: .ownUser(configuration.user(of: "probe")), workingDirectory: nil)
+        sandbox.isFiltered = false
         let launch = ProcessLaunch(
             path: path, arguments: sandbox.arguments(["/usr/bin/true"]), environment: [],
             descriptors: [-1, -1, -1, -1, -1])
@@ -125,8 +126,9 @@ extension NodeAgent {
         }
         conditions.append(
             condition(
-                "espalier.dev/ResourceLimits", false, "NotEnforced",
-                "resources.limits of pods are recorded, and nothing holds a pod to them yet", before))
+                "espalier.dev/ResourceLimits", groups.reason == nil,
+                groups.reason == nil ? "ControlGroups" : "NotEnforced",
+                groups.reason ?? "limits on memory, processor and processes hold", before))
         switch podNetwork.network.mode {
         case .bridge(let bridge):
             conditions.append(

@@ -13,7 +13,11 @@ extension NodeAgent {
         await withDiscardingTaskGroup { group in
             for uid in uids { group.addTask { await self.stop(uid, isShutdown: true) } }
         }
-        for uid in uids { await podNetwork.remove(uid: uid) }
+        for uid in uids {
+            await groups.remove(pod: uid, clock: clock)
+            await podNetwork.remove(uid: uid)
+        }
+        groups.removeAll()
         await podNetwork.removeLeftovers(keeping: [])
         await configuration.network.remove(spawner: spawner)
         if let memory = configuration.memoryDirectory() { StateFiles.remove(memory) }
@@ -25,10 +29,12 @@ extension NodeAgent {
         for uid in uids {
             logger.info("Removing a pod without a document", metadata: ["uid": "\(uid)"])
             await stop(uid, isShutdown: false)
+            await groups.remove(pod: uid, clock: clock)
             await podNetwork.remove(uid: uid)
             if let memory = configuration.memoryDirectory() { StateFiles.remove("\(memory)/\(uid)") }
             StateFiles.remove(PodDirectory(podsDirectory: configuration.podsDirectory, uid: uid).path)
         }
+        groups.removeLeftovers(except: present)
         await podNetwork.removeLeftovers(keeping: present.sorted())
         guard let memory = configuration.memoryDirectory() else { return }
         for uid in StateFiles.names(in: memory) where !present.contains(uid) { StateFiles.remove("\(memory)/\(uid)") }

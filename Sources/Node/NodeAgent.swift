@@ -16,6 +16,8 @@ package final class NodeAgent: Sendable {
     private let client: any Client
     private let probing: any Network
     private let services = ServiceTable()
+    let groups: ControlGroups
+    let images: NodeImages
     /// Pods with a runner, by UID. The lock guards the table; a runner is entered before its task begins.
     private let runners = Mutex<[String: PodRunner]>([:])
 
@@ -39,6 +41,8 @@ package final class NodeAgent: Sendable {
         self.spawner = spawner
         self.probing = probing
         podNetwork = PodNetwork(configuration.network, spawner: spawner)
+        groups = ControlGroups.find(instance: configuration.network.instance)
+        images = NodeImages(owner: configuration.network.instance, clock: clock, logger: logger)
     }
 
     /// Returns when the task is cancelled.
@@ -46,7 +50,8 @@ package final class NodeAgent: Sendable {
         let sandbox = await findSandbox()
         let context = NodeContext(
             configuration: configuration, client: client, clock: clock, spawner: spawner, probing: probing,
-            podNetwork: podNetwork, services: services, sandbox: sandbox, root: Self.rootEntries(),
+            podNetwork: podNetwork, services: services, sandbox: sandbox, groups: groups, images: images,
+            root: Self.rootEntries(),
             memoryDirectory: configuration.memoryDirectory(), logger: logger)
         await withDiscardingTaskGroup { group in
             group.addTask { await self.register(context) }

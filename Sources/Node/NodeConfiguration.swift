@@ -28,6 +28,8 @@ package struct NodeConfiguration: Sendable {
     }
 
     package var podsDirectory: String { "\(dataDirectory)/pods" }
+    /// Where a PersistentVolume of this node lies.
+    package func volumeDirectory(_ name: String) -> String { "\(dataDirectory)/volumes/\(name)" }
 
     /// `espalier-shim` beside the running program, or the running program, which is its own shim under that name.
     package static func findShim() -> String {

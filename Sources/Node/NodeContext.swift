@@ -13,6 +13,8 @@ struct NodeContext: Sendable {
     var podNetwork: PodNetwork
     var services: ServiceTable
     var sandbox: Sandbox.Kind
+    var groups: ControlGroups
+    var images: NodeImages
     /// The host's root folder, as it was at start.
     var root: [Sandbox.RootEntry]
     var memoryDirectory: String?

@@ -6,21 +6,61 @@ internal import Seams
 extension PodRunner {
     func start(_ container: ContainerSpecification, _ attempt: Int) async {
         do {
-            let materials = try await materials(of: container)
-            let request = try request(container, attempt, materials)
+            let image = specification.runtime == .image ? try await image(of: container) : nil
+            let materials = try await materials(of: container, image)
+            let request = try await request(container, attempt, materials, image)
+            if let image { try remember(image, of: container.name, attempt) }
             let launcher = context.launcher(specification.uid, container.name)
             // Not cancelled with us: a stop that comes now would pass by a shim that has not taken its folder yet.
             let launching = Task { try await launcher.launch(request) }
             switch try await launching.value {
-            case .started, .refused: await watch(container.name, attempt, isNew: true)
+            case .started, .refused: await watch(container.name, attempt, isNew: true, image: image?.statusID ?? "")
             case .failed(let message): failed(container, message)
             }
         } catch let missing as PodMaterials.Missing {
             send(.notStarted(reason: missing.reason, message: missing.message), of: container.name)
+        } catch let error as ImageError {
+            send(.notStarted(reason: error.reason, message: error.message), of: container.name)
         } catch {
             logger.warning("Container did not start", metadata: ["error": "\(error)"])
             failed(container, "\(error)")
         }
+    }
+
+    private func image(of container: ContainerSpecification) async throws -> Image {
+        var credentials = RegistryCredentials()
+        for name in specification.imagePullSecrets {
+            let key = ObjectKey(
+                GroupResource(group: "", resource: "secrets"), namespace: specification.key.namespace, name: name)
+            // As upstream: one that is not there is passed over, and the pull fails where it was needed.
+            guard let secret = try? await context.client.get(key), let type = secret["type"]?.stringValue,
+                let member = RegistryCredentials.dataKey(secretType: type),
+                let data = PodDocuments.bytes(secret, member)
+            else { continue }
+            try credentials.add(secret: name, type: type, data: data)
+        }
+        return try await context.images.image(container, credentials)
+    }
+
+    /// Writes down what a command beside the container needs to know of its image.
+    private func remember(_ image: Image, of container: String, _ attempt: Int) throws {
+        let folder = directory.attempt(container, attempt)
+        try StateFiles.makeDirectories(folder)
+        let text = "id \(image.id)\nuser \(image.user)\nfolder \(image.workingDirectory)\n"
+        try StateFiles.write("\(folder)/image", Array(text.utf8))
+    }
+
+    private func remembered(_ container: ContainerSpecification, _ attempt: Int) -> [String: String] {
+        PodDirectory.fields(StateFiles.text("\(directory.attempt(container.name, attempt))/image") ?? "")
+    }
+
+    /// The folder a container's image names; `nil` where it names none.
+    func imageFolder(_ container: ContainerSpecification, _ attempt: Int) -> String? {
+        remembered(container, attempt)["folder"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    func imageUser(_ container: ContainerSpecification, _ attempt: Int) -> String? {
+        remembered(container, attempt)["user"]
     }
 
     private func failed(_ container: ContainerSpecification, _ message: String) {
@@ -31,9 +71,9 @@ extension PodRunner {
     }
 
     /// Follows a held attempt to its end.
-    func watch(_ container: String, _ attempt: Int, isNew: Bool = false) async {
+    func watch(_ container: String, _ attempt: Int, isNew: Bool = false, image: String = "") async {
         guard case .running(let shim) = directory.state(container, attempt) else { return sayEnd(container, attempt) }
-        if isNew { send(.started(at: shim.started), of: container) }
+        if isNew { send(.started(at: shim.started, image: image), of: container) }
         await context.spawner.waitForExit(shim.process)
         if Task.isCancelled { return }
         sayEnd(container, attempt)
@@ -47,6 +87,11 @@ extension PodRunner {
         if exit.reason == ContainerExit.lostReason {
             exit.finished = now
             context.killMarked(specification.uid, container)
+        }
+        if exit.signal == 9 || exit.code == 137, exit.reason == nil, exit.cause == nil,
+            context.groups.memoryKills(pod: specification.uid, container: container) > 0
+        {
+            exit.reason = ContainerExit.outOfMemoryReason
         }
         send(.exited(exit), of: container)
     }

@@ -48,7 +48,7 @@ extension PodRunner {
         return result
     }
 
-    private func documents() -> PodDocuments {
+    func documents() -> PodDocuments {
         let address = address.withLock { $0 }
         let facts = [
             "metadata.name": specification.key.name, "metadata.namespace": specification.key.namespace,
@@ -60,12 +60,18 @@ extension PodRunner {
         return PodDocuments(specification, client: context.client, facts: facts)
     }
 
-    /// The environment and command of a container that is about to start.
-    func materials(of container: ContainerSpecification) async throws(PodMaterials.Missing) -> PodMaterials {
+    /// The environment and command of a container that is about to start; `image` is its image, if it has one.
+    func materials(
+        of container: ContainerSpecification, _ image: Image?
+    ) async throws(PodMaterials.Missing) -> PodMaterials {
         var defaults = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"),
-            ("HOSTNAME", specification.hostName), ("LANG", "C.UTF-8"),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOSTNAME", specification.hostName),
         ]
+        for entry in image?.environment ?? ["HOME=/tmp", "LANG=C.UTF-8"] {
+            let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { defaults.append((String(parts[0]), String(parts[1]))) }
+        }
         defaults += context.services.environment(for: specification)
         for (index, port) in container.ports.enumerated() {
             let number = String(listeningPort(port))
@@ -73,7 +79,9 @@ extension PodRunner {
             if !port.name.isEmpty { defaults.append(("PORT_\(ServiceTable.variable(port.name))", number)) }
         }
         var documents = documents()
-        return try await PodMaterials.resolve(container, from: &documents, defaults: defaults)
+        return try await PodMaterials.resolve(
+            container, from: &documents, defaults: defaults, command: image?.entrypoint ?? [],
+            arguments: image?.command ?? [])
     }
 
     /// Where a declared port is really listened on: itself, unless the pod shares the host's network.
@@ -83,7 +91,7 @@ extension PodRunner {
         return ports[port.name.isEmpty ? String(port.number) : port.name] ?? port.number
     }
 
-    private func memoryVolume(_ name: String) -> String? {
+    func memoryVolume(_ name: String) -> String? {
         context.memoryDirectory.map { "\($0)/\(specification.uid)/volumes/\(name)" }
     }
 
@@ -108,84 +116,36 @@ extension PodRunner {
 
     /// Writes the volumes that documents fill, and makes the empty ones.
     func writeVolumes() async throws {
-        let user = context.configuration.user(of: specification.uid)
+        let user = specification.runtime == .process ? context.configuration.user(of: specification.uid) : nil
+        let group = specification.runtime == .image ? specification.fsGroup : nil
         var documents = documents()
         let content = try await VolumeFiles.resolve(&documents)
         for (name, files) in content.files.sorted(by: { $0.key < $1.key }) {
             let root = try place(name, isSecret: content.isSecret.contains(name))
-            try VolumeWriter(root: root, owner: user).write(files)
+            try VolumeWriter(root: root, owner: user, group: group).write(files)
         }
         for volume in specification.volumes where volume["emptyDir"] != nil {
             guard let name = volume["name"]?.stringValue else { continue }
             let isMemory = volume["emptyDir"]?["medium"]?.stringValue == "Memory"
             let root = isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name)
-            try StateFiles.makeDirectories(root)
-            try StateFiles.give(root, to: user)
+            try makeEmpty(root, user, group)
+        }
+    }
+
+    /// A folder that the pod may write: its user's, or as Kubernetes makes them for any user and for a group.
+    func makeEmpty(_ root: String, _ user: UInt32?, _ group: UInt32?) throws {
+        if StateFiles.isDirectory(root) { return }
+        try StateFiles.makeDirectories(root)
+        try StateFiles.give(root, to: user)
+        guard specification.runtime == .image else { return }
+        guard lchown(root, .max, group ?? .max) == 0, chmod(root, group == nil ? 0o777 : 0o2777) == 0 else {
+            throw StateFiles.Failure(path: root, number: errno)
         }
     }
 
     func writeHosts(address: String) throws {
         let text = Array(context.services.hosts(for: specification, address: address).utf8)
         if StateFiles.read(directory.hostsFile) != text { try StateFiles.write(directory.hostsFile, text, mode: 0o644) }
-    }
-
-    func request(
-        _ container: ContainerSpecification, _ attempt: Int, _ materials: PodMaterials
-    ) throws -> ShimLauncher.Request {
-        let name = container.name
-        for old in directory.attempts(name) where old <= attempt - Limits.attemptsKept {
-            StateFiles.remove(directory.attempt(name, old))
-        }
-        let user = context.configuration.user(of: specification.uid)
-        var request = ShimLauncher.Request(
-            directory: directory.attempt(name, attempt), log: directory.log(name, attempt),
-            command: materials.command, environment: materials.environment,
-            networkNamespace: context.podNetwork.namespacePath(of: specification.uid), isSandboxed: false, user: nil,
-            workingDirectory: nil)
-        request.hasInput = container.hasInput
-        request.isInputOnce = container.isInputOnce
-        request.isTerminal = container.isTerminal
-        request.terminalOwner = user
-        guard case .bubblewrap(let path) = context.sandbox else {
-            guard container.volumeMounts.isEmpty else {
-                throw PodMaterials.Missing("volumes need bubblewrap on this node: install the package bubblewrap")
-            }
-            request.user = user
-            request.workingDirectory = container.workingDirectory ?? "/"
-            return request
-        }
-        let sandbox = Sandbox(
-            bubblewrap: path, root: context.root, hidden: [context.configuration.dataDirectory],
-            mounts: try mounts(of: container),
-            hostName: specification.hostName, shim: context.configuration.shimPath, user: user,
-            workingDirectory: container.workingDirectory)
-        request.isSandboxed = true
-        request.command = sandbox.arguments(materials.command)
-        return request
-    }
-
-    private func mounts(of container: ContainerSpecification) throws(PodMaterials.Missing) -> [Sandbox.Mount] {
-        var mounts = [Sandbox.Mount(source: directory.hostsFile, path: "/etc/hosts", isReadOnly: true)]
-        for mount in container.volumeMounts {
-            let name = mount["name"]?.stringValue ?? ""
-            guard let path = mount["mountPath"]?.stringValue, path.hasPrefix("/"),
-                let volume = specification.volumes.first(where: { $0["name"]?.stringValue == name })
-            else {
-                throw PodMaterials.Missing("volume mount \(name): no such volume, or its path is not absolute")
-            }
-            let isEmptyDirectory = volume["emptyDir"] != nil
-            let isMemory = !isEmptyDirectory || volume["emptyDir"]?["medium"]?.stringValue == "Memory"
-            var source = isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name)
-            if let part = mount["subPath"]?.stringValue, !part.isEmpty {
-                guard !part.hasPrefix("/"), !part.split(separator: "/").contains("..") else {
-                    throw PodMaterials.Missing("volume mount \(name): subPath \(part) leaves the volume")
-                }
-                source += "/\(part)"
-            }
-            let isReadOnly = !isEmptyDirectory || mount["readOnly"]?.boolValue == true
-            mounts.append(Sandbox.Mount(source: source, path: path, isReadOnly: isReadOnly))
-        }
-        return mounts
     }
 }
 

@@ -173,6 +173,7 @@ final class PodRunner: Sendable {
     /// Runs only when no shim holds an attempt any more.
     private func clean() async {
         if case .none = context.sandbox { context.killMarked(specification.uid) }
+        await context.groups.remove(pod: specification.uid, clock: context.clock)
         await context.podNetwork.remove(uid: specification.uid)
         if let memory = context.memoryDirectory { StateFiles.remove("\(memory)/\(specification.uid)") }
         StateFiles.remove(directory.path)

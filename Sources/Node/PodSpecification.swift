@@ -88,7 +88,8 @@ package struct PodSpecification: Sendable {
                 guard let name = source[kind]?["name"]?.stringValue ?? source[kind]?["secretName"]?.stringValue else {
                     continue
                 }
-                keys.insert(ObjectKey(GroupResource(group: "", resource: resource), namespace: key.namespace, name: name))
+                keys.insert(
+                    ObjectKey(GroupResource(group: "", resource: resource), namespace: key.namespace, name: name))
             }
         }
         return keys
@@ -105,6 +106,51 @@ package struct PodSpecification: Sendable {
 
     package func container(_ name: String) -> ContainerSpecification? { containers.first { $0.name == name } }
 
+    /// A member of the container's security context, or of the pod's where the container has none.
+    func security(_ name: String, _ container: ContainerSpecification) -> JSON? {
+        container.securityContext[name] ?? securityContext[name]
+    }
+
+    func runAsUser(_ container: ContainerSpecification) -> UInt32? {
+        security("runAsUser", container)?.integerValue.map { UInt32(clamping: $0) }
+    }
+
+    /// The group that owns the volumes of a pod of images.
+    var fsGroup: UInt32? { securityContext["fsGroup"]?.integerValue.map { UInt32(clamping: $0) } }
+
+    /// What would take down the walls around a pod.
+    private func breach(_ spec: JSON) -> String? {
+        for member in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"]
+        where spec[member]?.boolValue == true {
+            return "\(member): not allowed: the pods of this node share nothing with the machine or each other"
+        }
+        for volume in volumes {
+            let members = (volume.objectValue?.keys).map { Array($0).filter { $0 != "name" } } ?? []
+            // As upstream, a volume that says nothing is empty.
+            guard let kind = members.first else { continue }
+            guard Self.volumeKinds.contains(kind) else {
+                return
+                    "volume \(volume["name"]?.stringValue ?? ""): \(kind): not allowed on this node; expected one of "
+                    + Self.volumeKinds.joined(separator: ", ")
+            }
+        }
+        for (context, whose) in [(securityContext, "the pod")] + containers.map({ ($0.securityContext, $0.name) }) {
+            if context["privileged"]?.boolValue == true {
+                return "securityContext.privileged of \(whose): not allowed on this node"
+            }
+            if context["procMount"]?.stringValue ?? "Default" != "Default" {
+                return "securityContext.procMount of \(whose): not allowed on this node"
+            }
+            if let type = context["seccompProfile"]?["type"]?.stringValue, type != "RuntimeDefault" {
+                return "securityContext.seccompProfile of \(whose): \(type): not allowed on this node; every container "
+                    + "has RuntimeDefault"
+            }
+        }
+        return nil
+    }
+
+    private static let volumeKinds = ["emptyDir", "persistentVolumeClaim"] + VolumeFiles.kinds
+
     /// Names and paths that would lead out of the pod's own folders, or in front of the program that starts it. Names
     /// become folders, and no schema stands between a pod and this node.
     private func danger(_ spec: JSON) -> String? {
@@ -112,6 +158,7 @@ package struct PodSpecification: Sendable {
         for name in (written + volumes).map({ $0["name"]?.stringValue ?? "" }) where !Self.isLabel(name) {
             return "the name \"\(name)\" of a container or volume is no lower case letters, digits and dashes"
         }
+        if let breach = breach(spec) { return breach }
         if Set(containers.map(\.name)).count != containers.count { return "two containers have the same name" }
         for container in containers {
             if runtime == .process, container.command.isEmpty, container.arguments.isEmpty {
@@ -131,13 +178,20 @@ package struct PodSpecification: Sendable {
             return "nothing can be mounted at \"\(path)\": expected an absolute path without . and .., none of "
                 + "/, /etc, /usr, /.espalier or where libraries are"
         }
-        // What a container has put there itself could be a link to anywhere.
-        let inMemory = Set(volumes.filter { $0["emptyDir"] == nil }.compactMap { $0["name"]?.stringValue })
+        // What a process has put there itself could be a link to anywhere.
+        let isWritable = { (volume: JSON) in volume["emptyDir"] != nil || volume["persistentVolumeClaim"] != nil }
+        let writable = Set(volumes.filter(isWritable).compactMap { $0["name"]?.stringValue })
         let part = mount["subPath"]?.stringValue ?? ""
-        if !part.isEmpty, !inMemory.contains(mount["name"]?.stringValue ?? "") {
+        if runtime == .process, !part.isEmpty, writable.contains(mount["name"]?.stringValue ?? "") {
             return "subPath \(part): only a part of a configMap or secret volume can be mounted"
         }
         return nil
+    }
+
+    /// Labels joined by dots.
+    static func isSubdomain(_ name: String) -> Bool {
+        name.utf8.count <= 253
+            && name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isLabel(String($0)) }
     }
 
     static func isLabel(_ name: String) -> Bool {

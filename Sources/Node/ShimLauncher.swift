@@ -1,6 +1,6 @@
 internal import CShim
 internal import Glibc
-internal import Seams
+package import Seams
 
 /// Starts shims and hears their first word. The specification goes through a socket, so that what it holds is in no
 /// argument vector and on no disk.
@@ -13,15 +13,24 @@ package struct ShimLauncher: Sendable {
         package var command: [String]
         package var environment: [String]
         package var networkNamespace: String?
-        package var isSandboxed: Bool
         /// Without a sandbox the shim changes user and folder itself.
-        package var user: UInt32?
+        package var sandbox: Sandbox?
+        package var identity = ContainerIdentity(user: nil)
         package var workingDirectory: String?
+        /// The groups in which all of it runs, from before its first step.
+        package var groups: [ControlGroups.Membership] = []
         /// Whether somebody may attach to standard input, and whether the first who does has all of it.
         package var hasInput = false
         package var isInputOnce = false
         package var isTerminal = false
         package var terminalOwner: UInt32?
+
+        package init(directory: String, log: String, command: [String], environment: [String]) {
+            self.directory = directory
+            self.log = log
+            self.command = command
+            self.environment = environment
+        }
     }
 
     package enum Answer: Sendable, Hashable {
@@ -37,7 +46,14 @@ package struct ShimLauncher: Sendable {
     /// Marks of the pod that every process carries.
     let marks: [String]
 
-    func launch(_ request: Request) async throws(ProcessError) -> Answer {
+    package init(path: String, spawner: any ProcessSpawner, clock: any Clock, marks: [String]) {
+        self.path = path
+        self.spawner = spawner
+        self.clock = clock
+        self.marks = marks
+    }
+
+    package func launch(_ request: Request) async throws(ProcessError) -> Answer {
         do {
             try StateFiles.makeDirectories(request.directory)
         } catch {
@@ -61,27 +77,38 @@ package struct ShimLauncher: Sendable {
 
     private func specification(_ request: Request) throws(ProcessError) -> [UInt8] {
         var bytes: [UInt8] = []
+        var zeros = false
         func add(_ key: String, _ value: String) {
+            zeros = zeros || value.utf8.contains(0)
             bytes += Array("\(key) \(value)".utf8)
             bytes.append(0)
         }
         add("log", request.log)
         add("log-bytes", String(Limits.logFileBytes))
         if let space = request.networkNamespace { add("netns", space) }
-        if let folder = request.workingDirectory { add("working", folder) }
-        if let user = request.user {
-            add("uid", String(user))
-            add("gid", String(user))
+        if let sandbox = request.sandbox {
+            for line in sandbox.preparation { add(line.key, line.value) }
+        } else {
+            if let folder = request.workingDirectory { add("working", folder) }
+            for word in request.identity.words { add("identity", word) }
         }
-        if request.isSandboxed { add("sandbox", "1") }
+        for group in request.groups {
+            add("cgroup", group.folder)
+            add("cgroup-name", group.name)
+        }
         if request.hasInput { add("stdin", "1") }
         if request.isInputOnce { add("stdin-once", "1") }
         if request.isTerminal { add("tty", "1") }
         if let owner = request.terminalOwner { add("tty-owner", String(owner)) }
-        for word in request.command { add("arg", word) }
+        for word in request.sandbox?.arguments(request.command) ?? request.command { add("arg", word) }
         for line in request.environment + marks { add("env", line) }
-        let zeros =
-            request.command.contains { $0.utf8.contains(0) } || request.environment.contains { $0.utf8.contains(0) }
+        if case .image(let layers, _, _)? = request.sandbox?.root, !(1...Limits.imageLayers).contains(layers.count) {
+            throw ProcessError(
+                message: "the image has \(layers.count) layers: expected 1 to \(Limits.imageLayers), the kernel's most")
+        }
+        guard (request.sandbox?.mounts.count ?? 0) <= Limits.mounts else {
+            throw ProcessError(message: "the container has more than \(Limits.mounts) mounts")
+        }
         bytes += Array("end".utf8) + [0]
         guard !zeros, bytes.count <= Limits.specificationBytes else {
             throw ProcessError(
@@ -117,7 +144,7 @@ package struct ShimLauncher: Sendable {
             await group.next()
             group.cancelAll()
         }
-        var buffer = [UInt8](repeating: 0, count: 256)
+        var buffer = [UInt8](repeating: 0, count: 512)
         let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         let text = count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : ""
         let words = text.split { $0 == " " || $0 == "\n" }
@@ -126,7 +153,10 @@ package struct ShimLauncher: Sendable {
         case "refused" where words.count > 1 && (words[1] == "75" || words[1] == "76"): return .refused
         case "failed":
             let number = words.count > 1 ? Int32(words[1]) ?? 0 : 0
-            return .failed(message: "cannot run \(request.command.first ?? ""): \(systemMessage(number))")
+            let what = words.dropFirst(2).joined(separator: " ")
+            let subject =
+                what.isEmpty ? "cannot run \(request.sandbox?.bubblewrap ?? request.command.first ?? "")" : what
+            return .failed(message: "\(subject): \(systemMessage(number))")
         default:
             throw ProcessError(message: "the shim of \(request.directory) gave no answer but \"\(text)\"")
         }

@@ -8,13 +8,14 @@ struct SandboxTests {
     static func sandbox(user: UInt32?) -> Sandbox {
         Sandbox(
             bubblewrap: "/usr/bin/bwrap",
-            root: [
-                .init(name: "bin", link: "usr/bin"), .init(name: "etc"), .init(name: "home"), .init(name: "proc"),
-                .init(name: "usr"),
-            ],
-            hidden: ["/var/lib/espalier", "/tmp/data"],
+            root: .host(
+                entries: [
+                    .init(name: "bin", link: "usr/bin"), .init(name: "etc"), .init(name: "home"), .init(name: "proc"),
+                    .init(name: "usr"),
+                ],
+                hidden: ["/var/lib/espalier", "/tmp/data"]),
             mounts: [.init(source: "/d/pods/u/hosts", path: "/etc/hosts", isReadOnly: true)], hostName: "web",
-            shim: "/usr/bin/espalier-shim", user: user, workingDirectory: "/app")
+            shim: "/usr/bin/espalier-shim", identity: .ownUser(user), workingDirectory: "/app")
     }
 
     @Test func programsAreReadOnlyAndHomesAndDataAreNotThere() {
@@ -25,7 +26,8 @@ struct SandboxTests {
         #expect(!words.contains("/tmp/data"), "/tmp is private: what lies in it is hidden already")
         #expect(words.contains("--unshare-pid --unshare-ipc --unshare-uts"))
         #expect(words.contains("--cap-drop ALL"))
-        #expect(words.hasSuffix("--chdir / -- /.espalier/espalier-shim drop 1000007 1000007 /app 4 -- /bin/web -- x"))
+        #expect(words.contains("--chdir / -- /.espalier/espalier-shim drop user=1000007:1000007 groups=strict: "))
+        #expect(words.hasSuffix("capabilities=0 processes=4096 folder=/app environment=4 -- /bin/web -- x"))
         // Nothing of the pod's may cover the program that still runs as who we are.
         #expect(
             words.contains(
@@ -47,9 +49,19 @@ struct SandboxTests {
         #expect(Sandbox.allowsMount(at: path))
     }
 
+    @Test(arguments: ["/", "", "app", "/x/../etc", "/proc", "/proc/1", "/sys/fs", "/dev", "/.espalier/x", "/a/./b"])
+    func nothingCoversWhatTheSandboxOfAnImageMounts(_ path: String) {
+        #expect(!Sandbox.allowsMountInImage(at: path))
+    }
+
+    @Test(arguments: ["/lib", "/etc", "/usr/lib", "/dev/shm", "/var/run/app", "/procs"])
+    func anImagesOwnFoldersMayBeCovered(_ path: String) {
+        #expect(Sandbox.allowsMountInImage(at: path))
+    }
+
     @Test func anUnprivilegedServerKeepsItsUser() {
         let words = Self.sandbox(user: nil).arguments(["/bin/web"]).joined(separator: " ")
-        #expect(words.hasSuffix("--chdir / -- /.espalier/espalier-shim drop -1 -1 /app 4 -- /bin/web"))
+        #expect(words.hasSuffix("-- /.espalier/espalier-shim drop folder=/app environment=4 -- /bin/web"))
         #expect(!words.contains("--cap-add"))
     }
 }
