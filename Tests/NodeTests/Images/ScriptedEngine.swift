@@ -32,7 +32,7 @@ final class ScriptedEngine: Sendable {
             while true {
                 let connection = accept(listener, nil, nil)
                 if connection < 0 { return }
-                Background.run {
+                Background.run { [weak self] in
                     self?.serve(connection)
                     close(connection)
                 }
