@@ -22,6 +22,8 @@ package enum Limits {
     package static let eventsRemembered = 64
     /// The node's lease: a sign of life for people, so rare that a quiet server stays quiet.
     package static let leaseRenewal = Duration.seconds(3600)
+    /// How often the container engine is asked whether it is there.
+    package static let engineCheck = Duration.seconds(60)
     package static let deletionTries = 30
     package static let statusRetry = Duration.seconds(1)
     package static let watchRetry = Duration.milliseconds(200)

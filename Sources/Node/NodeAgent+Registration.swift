@@ -58,9 +58,38 @@ extension NodeAgent {
             }
             try? await clock.sleep(for: Limits.statusRetry)  // Cancelled: the loop's condition sees it.
         }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.renewLeases(context) }
+            group.addTask { await self.reportEngine(context) }
+        }
+    }
+
+    private func renewLeases(_ context: NodeContext) async {
         while !Task.isCancelled {
             await renewLease(context)
             try? await clock.sleep(for: Limits.leaseRenewal)  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    /// Says of the container engine who it is, or what is in the way, when that changes.
+    private func reportEngine(_ context: NodeContext) async {
+        var said: EngineReport?
+        while !Task.isCancelled {
+            let report = await images.report()
+            if report != said {
+                do {
+                    let before = try await context.client.get(ObjectKey(Self.nodes, name: configuration.nodeName))
+                    let document = Document([
+                        "apiVersion": "v1", "kind": "Node", "metadata": ["name": .string(configuration.nodeName)],
+                        "status": status(context, before: before.status, engine: report),
+                    ])
+                    _ = try await context.client.apply(document, subresource: .status, options: context.write)
+                    said = report
+                } catch {
+                    logger.warning("Node document not written", metadata: ["error": "\(error)"])
+                }
+            }
+            try? await clock.sleep(for: Limits.engineCheck)  // Cancelled: the loop's condition sees it.
         }
     }
 
@@ -107,7 +136,7 @@ extension NodeAgent {
         #endif
     }()
 
-    private func status(_ context: NodeContext, before: JSON) -> JSON {
+    private func status(_ context: NodeContext, before: JSON, engine: EngineReport? = nil) -> JSON {
         var name = utsname()
         uname(&name)
         let kernel = withUnsafeBytes(of: name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -129,6 +158,13 @@ extension NodeAgent {
                 "espalier.dev/ResourceLimits", groups.reason == nil,
                 groups.reason == nil ? "ControlGroups" : "NotEnforced",
                 groups.reason ?? "limits on memory, processor and processes hold", before))
+        switch engine {
+        case .found(let version, let socket):
+            conditions.append(
+                condition("espalier.dev/Images", true, "Engine", "\(version) at \(socket) has the images", before))
+        case .missing(let reason): conditions.append(condition("espalier.dev/Images", false, "NoEngine", reason, before))
+        case nil: break
+        }
         switch podNetwork.network.mode {
         case .bridge(let bridge):
             conditions.append(
@@ -146,7 +182,7 @@ extension NodeAgent {
             ],
             "nodeInfo": [
                 "architecture": .string(Self.architecture), "bootID": .string(PodDirectory.bootIdentifier()),
-                "containerRuntimeVersion": "espalier-process://1", "kernelVersion": .string(kernel),
+                "containerRuntimeVersion": .string(engine?.version ?? "espalier-process://1"), "kernelVersion": .string(kernel),
                 "kubeProxyVersion": "",
                 "kubeletVersion": .string(configuration.version.isEmpty ? "v1.32.0" : configuration.version),
                 "machineID": .string(StateFiles.text("/etc/machine-id")?.filter { $0 != "\n" } ?? ""),

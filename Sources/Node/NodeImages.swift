@@ -40,3 +40,26 @@ package final class NodeImages: Sendable {
         return image
     }
 }
+
+/// What the Node document says of the engine.
+enum EngineReport: Sendable, Equatable {
+    case found(version: String, socket: String)
+    case missing(reason: String)
+
+    /// `podman://4.3.1`, as Kubernetes writes runtimes.
+    var version: String? {
+        if case .found(let version, _) = self { version } else { nil }
+    }
+}
+
+extension NodeImages {
+    func report() async -> EngineReport {
+        do {
+            let engine = try await engine()
+            let facts = try await engine.facts()
+            return .found(version: "\(facts.name)://\(facts.version)", socket: facts.socket)
+        } catch {
+            return .missing(reason: "images do not run: \(error.message)")
+        }
+    }
+}

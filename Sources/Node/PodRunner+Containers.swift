@@ -1,3 +1,4 @@
+internal import Client
 internal import Documents
 internal import Logging
 internal import Seams
@@ -39,7 +40,12 @@ extension PodRunner {
             else { continue }
             try credentials.add(secret: name, type: type, data: data)
         }
-        return try await context.images.image(container, credentials)
+        let image = try await context.images.image(container, credentials)
+        let message =
+            image.pullTime.map { "Successfully pulled image \"\(container.image)\" in \($0)" }
+            ?? "Container image \"\(container.image)\" already present on machine"
+        await record(type: "Normal", reason: "Pulled", message: message, container: container)
+        return image
     }
 
     /// Writes down what a command beside the container needs to know of its image.
@@ -83,17 +89,24 @@ extension PodRunner {
         let now = context.clock.now()
         let lost = ContainerExit(
             code: 137, signal: 9, started: now, finished: now, lastLine: "", reason: ContainerExit.lostReason)
-        var exit = exit(container, attempt) ?? lost
+        var exit = learnedExit(container, attempt) ?? lost
         if exit.reason == ContainerExit.lostReason {
             exit.finished = now
             context.killMarked(specification.uid, container)
         }
-        if exit.signal == 9 || exit.code == 137, exit.reason == nil, exit.cause == nil,
+        send(.exited(exit), of: container)
+    }
+
+    /// How the newest attempt of a container ended, with what its control group knows of that.
+    func learnedExit(_ container: String, _ attempt: Int) -> ContainerExit? {
+        guard var exit = exit(container, attempt) else { return nil }
+        if exit.code == 137, exit.reason == nil, exit.cause == nil,
             context.groups.memoryKills(pod: specification.uid, container: container) > 0
         {
+            directory.markOutOfMemory(container, attempt)
             exit.reason = ContainerExit.outOfMemoryReason
         }
-        send(.exited(exit), of: container)
+        return exit
     }
 
     func signal(_ container: String, _ attempt: Int, _ signal: Int32) {

@@ -117,7 +117,8 @@ final class PodRunner: Sendable {
             switch state {
             case .running(let shim):
                 return .init(.running(attempt: number, started: shim.started), previous: previous, crashes: crashes)
-            case .ended(let exit):
+            case .ended:
+                guard let exit = learnedExit(container, number) else { continue }
                 if exit.reason == ContainerExit.lostReason { context.killMarked(specification.uid, container) }
                 return .init(.ended(attempt: number, exit: exit), previous: previous, crashes: crashes)
             case .unused, .beginning: continue

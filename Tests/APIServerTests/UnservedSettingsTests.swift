@@ -19,8 +19,7 @@ struct UnservedSettingsTests {
                     "network": ["egress": "Denied"],
                     "services": [
                         [
-                            "name": "web", "command": ["/bin/web"], "scale": ["min": 0],
-                            "resources": ["limits": ["memory": "64Mi"]],
+                            "name": "web", "command": ["/bin/web"], "scale": ["min": 0]
                         ]
                     ],
                     "rollout": [
@@ -32,21 +31,17 @@ struct UnservedSettingsTests {
         let fields = said.map { $0.prefix { $0 != ":" } }
         #expect(
             fields == [
-                "spec.network.egress", "spec.services[0].resources.limits", "spec.services[0].scale.min",
-                "spec.rollout.steps[1].analysis",
+                "spec.network.egress", "spec.services[0].scale.min", "spec.rollout.steps[1].analysis",
             ])
     }
 
     @Test func aKindWithoutAControllerIsNotSilent() throws {
         let said = try warnings(
-            "", "persistentvolumeclaims",
-            [
-                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": ["name": "data"],
-                "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
-            ])
+            "", "resourcequotas",
+            ["apiVersion": "v1", "kind": "ResourceQuota", "metadata": ["name": "few"], "spec": ["hard": ["pods": "3"]]])
         #expect(
             said == [
-                "no controller here acts on PersistentVolumeClaim: the document is kept, and nothing comes of it"
+                "no controller here acts on ResourceQuota: the document is kept, and nothing comes of it"
             ])
     }
 

@@ -35,7 +35,7 @@ struct AdoptionTests {
         let node = try await TestNode()
         node.startAgent()
         _ = try await node.create(
-            "job", script: "read line < /dev/null; sleep 1; echo done; exit 5", restartPolicy: "Never")
+            "job", script: "read line < /dev/null; sleep 3; echo done; exit 5", restartPolicy: "Never")
         let pod = try await node.wait("job", "its start") { $0.phase == "Running" }
         let shim = try #require(node.shim(pod))
         await node.dropAgent()

@@ -36,7 +36,7 @@ struct LogTests {
     @Test func aFollowedLogEndsWithItsContainer() async throws {
         let node = try await TestNode(sandbox: false)
         node.startAgent()
-        _ = try await node.create("job", script: "echo one; sleep 1; echo two", restartPolicy: "Never")
+        _ = try await node.create("job", script: "echo one; sleep 3; echo two", restartPolicy: "Never")
         try await node.wait("job", "its start") { $0.phase == "Running" }
         var request = ContainerLogRequest(node.key("job"))
         request.isFollowing = true

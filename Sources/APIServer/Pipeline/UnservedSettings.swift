@@ -5,11 +5,9 @@ internal import Documents
 enum UnservedSettings {
     /// Kinds that are served and have no controller here.
     private static let idleKinds: Set<String> = [
-        "batch/Job", "batch/CronJob", "apps/StatefulSet", "apps/DaemonSet", "networking.k8s.io/Ingress",
-        "networking.k8s.io/NetworkPolicy", "/PersistentVolumeClaim", "/PersistentVolume", "/ReplicationController",
-        "/ResourceQuota", "/LimitRange", "autoscaling/HorizontalPodAutoscaler", "scheduling.k8s.io/PriorityClass",
-        "storage.k8s.io/StorageClass", "networking.k8s.io/IngressClass", "espalier.dev/Workspace",
-        "espalier.dev/ManagedService",
+        "networking.k8s.io/Ingress", "networking.k8s.io/NetworkPolicy", "/ReplicationController", "/ResourceQuota",
+        "/LimitRange", "autoscaling/HorizontalPodAutoscaler", "scheduling.k8s.io/PriorityClass",
+        "networking.k8s.io/IngressClass", "espalier.dev/Workspace", "espalier.dev/ManagedService",
         "espalier.dev/PreviewDeployment",
     ]
 
@@ -24,14 +22,10 @@ enum UnservedSettings {
         case ("", "Pod"): pod(document.spec, at: "spec", &warnings)
         case ("apps", "Deployment"), ("apps", "ReplicaSet"):
             pod(document.spec["template"]?["spec"] ?? .null, at: "spec.template.spec", &warnings)
-        case ("espalier.dev", "Plan"):
-            if ["cpu", "memory"].contains(where: { document.spec[$0] != nil }) { warnings.append("spec: \(limits)") }
         default: break
         }
         return warnings
     }
-
-    private static let limits = "limits are recorded, and nothing holds a pod to them yet"
 
     private static func landscape(_ spec: JSON, _ warnings: inout [String]) {
         if spec["network"]?["egress"]?.stringValue == "Denied" {
@@ -40,7 +34,6 @@ enum UnservedSettings {
         }
         for (index, service) in (spec["services"]?.arrayValue ?? []).enumerated() {
             let field = "spec.services[\(index)]"
-            if service["resources"]?["limits"] != nil { warnings.append("\(field).resources.limits: \(limits)") }
             if service["scale"]?["min"]?.integerValue == 0 || service["idleAfter"] != nil {
                 let member = service["scale"]?["min"]?.integerValue == 0 ? "scale.min" : "idleAfter"
                 warnings.append(
@@ -58,16 +51,12 @@ enum UnservedSettings {
     }
 
     private static func pod(_ spec: JSON, at place: String, _ warnings: inout [String]) {
-        let isProcess = spec["runtimeClassName"]?.stringValue == "espalier-process"
+        guard spec["runtimeClassName"]?.stringValue == "espalier-process" else { return }
         for (index, container) in (spec["containers"]?.arrayValue ?? []).enumerated() {
-            let field = "\(place).containers[\(index)]"
-            if container["resources"]?["limits"] != nil { warnings.append("\(field).resources.limits: \(limits)") }
             guard let image = container["image"]?.stringValue, !image.isEmpty else { continue }
             warnings.append(
-                isProcess
-                    ? "\(field).image: \(image) is not used: runtimeClassName espalier-process runs programs of this machine"
-                    : "\(field).image: images are not run here yet; use runtimeClassName espalier-process with a command"
-            )
+                "\(place).containers[\(index)].image: \(image) is not used: runtimeClassName espalier-process runs "
+                    + "programs of this machine")
         }
     }
 }

@@ -32,8 +32,12 @@ final class ScriptedEngine: Sendable {
             while true {
                 let connection = accept(listener, nil, nil)
                 if connection < 0 { return }
-                Background.run { [weak self] in
-                    self?.serve(connection)
+                guard let server = self else {
+                    close(connection)
+                    return
+                }
+                Background.run {
+                    server.serve(connection)
                     close(connection)
                 }
             }
