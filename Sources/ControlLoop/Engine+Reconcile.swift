@@ -35,7 +35,8 @@ extension Engine {
         var version = primary.resourceVersion
         if !primary.isBeingDeleted {
             version = try await writePrimary(outcome, item, primary, version, now: now)
-            refusals = try await writeChildren(outcome, item, primary, now: now)
+            refusals = try await writeOthers(outcome, item, primary, version, now: now)
+            refusals += try await writeChildren(outcome, item, primary, now: now)
             try await deleteUnwanted(outcome, item, primary, version, children, now: now)
             if !refusals.isEmpty {
                 final = reconcilers[item.loop].decide(
@@ -57,7 +58,7 @@ extension Engine {
         }
     }
 
-    /// The loop's own finalizers and annotations on the primary. Takes and answers the primary's version: a write of
+    /// The loop's own finalizers, annotations and fields on the primary, and the finalizers it lets go. Takes and answers the primary's version: a write of
     /// somebody else in between is a conflict, and the loop decides again.
     private mutating func writePrimary(
         _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, now: Instant
@@ -70,18 +71,44 @@ extension Engine {
             metadata["annotations"] = .object(JSONObject(sorted.map { ($0.key, JSON.string($0.value)) }))
         }
         if !outcome.finalizers.isEmpty { metadata["finalizers"] = .array(outcome.finalizers.map(JSON.string)) }
-        let wanted = Document([
+        var wanted = Document([
             "apiVersion": .string(primary.apiVersion), "kind": .string(primary.kind), "metadata": .object(metadata),
         ])
-        let isNothingWanted = outcome.annotations.isEmpty && outcome.finalizers.isEmpty
+        wanted["spec"] = outcome.spec
+        let version = try await release(outcome, item, primary, version, now: now)
+        let isNothingWanted = outcome.annotations.isEmpty && outcome.finalizers.isEmpty && outcome.spec == nil
         if isNothingWanted, !hasApplied(loop.owner, primary) { return version }
         if Comparison.difference(wanted: wanted, live: primary, owner: loop.owner) == nil { return version }
+        wanted.metadata["resourceVersion"] = .string(version)
         statistics.primaryWrites += 1
         var options = WriteOptions(fieldManager: loop.owner.name)
         options.force = true
         let stored = try await client.apply(wanted, subresource: nil, options: options)
-        ownWrites.expect(item, key(item), .version(stored.resourceVersion), cached: cache.get(key(item)), now: now)
+        expectPrimary(item, stored, now: now)
         return stored.resourceVersion
+    }
+
+    /// Takes finalizers from the primary that others put there.
+    private mutating func release(
+        _ outcome: Outcome, _ item: Item, _ primary: Document, _ version: String, now: Instant
+    ) async throws(APIError) -> String {
+        let kept = primary.finalizers.filter { !outcome.releases.contains($0) }
+        if kept.count == primary.finalizers.count { return version }
+        statistics.primaryWrites += 1
+        let finalizers: JSON = kept.isEmpty ? .null : .array(kept.map(JSON.string))
+        let stored = try await client.patch(
+            key(item), .merge(["metadata": ["resourceVersion": .string(version), "finalizers": finalizers]]),
+            subresource: nil, options: WriteOptions(fieldManager: reconcilers[item.loop].owner.name))
+        expectPrimary(item, stored, now: now)
+        return stored.resourceVersion
+    }
+
+    /// A document that loses its last finalizer while it is being deleted is not seen again.
+    private mutating func expectPrimary(_ item: Item, _ stored: Document, now: Instant) {
+        let isGone = stored.isBeingDeleted && stored.finalizers.isEmpty
+        ownWrites.expect(
+            item, key(item), isGone ? .gone(uid: stored.uid) : .version(stored.resourceVersion),
+            cached: cache.get(key(item)), now: now)
     }
 
     private func hasApplied(_ owner: FieldOwner, _ document: Document) -> Bool {

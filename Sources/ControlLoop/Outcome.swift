@@ -12,6 +12,12 @@ package struct Outcome: Sendable, Equatable {
     package var finalizers: [String] = []
     /// The annotations of this loop on the primary.
     package var annotations: [String: String] = [:]
+    /// The fields of the primary's `spec` that this loop holds. As a rule none: a `spec` belongs to people.
+    package var spec: JSON?
+    /// Finalizers to take from the primary, whoever put them there.
+    package var releases: [String] = []
+    /// Documents beside the children, of kinds the loop has an interest in: what is to outlive the primary.
+    package var others: [Other] = []
     /// Said once, on transitions only.
     package var events: [EventDraft] = []
     /// When to look again though nothing changed.
@@ -59,6 +65,29 @@ package struct Child: Sendable, Equatable {
 
     package static func keep(_ resource: GroupResource, _ document: Document, because reason: String) -> Child {
         Child(ObjectKey(resource, namespace: document.namespace, name: document.name), .keep, because: reason)
+    }
+}
+
+/// A document that is no child: the primary does not control it, and it stays when it is no longer mentioned. Immutable.
+package struct Other: Sendable, Equatable {
+    package enum Intent: Sendable, Equatable {
+        /// Is there; once it is, its content is left alone.
+        case create(Document)
+        /// Holds exactly these fields of this loop, by server-side apply. Only for what is there.
+        case apply(Document)
+        /// Is gone, as long as it is the one with this UID; these finalizers are taken from it first.
+        case delete(uid: String, releasing: [String])
+    }
+
+    package let key: ObjectKey
+    package let intent: Intent
+    /// Why it is wanted so, for the log.
+    package let reason: String
+
+    package init(_ resource: GroupResource, _ document: Document, _ intent: Intent, because reason: String) {
+        key = ObjectKey(resource, namespace: document.namespace, name: document.name)
+        self.intent = intent
+        self.reason = reason
     }
 }
 
