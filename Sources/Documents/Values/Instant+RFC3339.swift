@@ -58,7 +58,7 @@ extension Instant {
     }
 
     /// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that the leap day comes last.
-    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+    static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400
         let yearOfEra = shifted - era * 400
