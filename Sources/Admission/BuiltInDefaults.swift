@@ -8,9 +8,12 @@ enum BuiltInDefaults {
         case ("", "pods"): containers(in: &document.json, path: ["spec"])
         case ("apps", "deployments"), ("apps", "replicasets"), ("apps", "statefulsets"), ("apps", "daemonsets"):
             containers(in: &document.json, path: ["spec", "template", "spec"])
+            if definition.plural == "statefulsets" { claimTemplates(&document) }
         case ("batch", "jobs"):
             containers(in: &document.json, path: ["spec", "template", "spec"])
             job(&document)
+        case ("batch", "cronjobs"):
+            containers(in: &document.json, path: ["spec", "jobTemplate", "spec", "template", "spec"])
         case ("apiextensions.k8s.io", "customresourcedefinitions"): resourceDefinition(&document)
         default: break
         }
@@ -36,6 +39,17 @@ enum BuiltInDefaults {
         document["spec"] = spec
     }
 
+    /// Claims in a template know their kind, and wait.
+    private static func claimTemplates(_ document: inout Document) {
+        guard var templates = document.spec["volumeClaimTemplates"]?.arrayValue else { return }
+        for index in templates.indices {
+            templates[index]["apiVersion"] = templates[index]["apiVersion"] ?? "v1"
+            templates[index]["kind"] = templates[index]["kind"] ?? "PersistentVolumeClaim"
+            templates[index]["status"] = templates[index]["status"] ?? ["phase": "Pending"]
+        }
+        document.json["spec"]?["volumeClaimTemplates"] = .array(templates)
+    }
+
     private static func job(_ document: inout Document) {
         var spec = document.spec
         if spec["completions"] == nil, spec["parallelism"] == nil {
@@ -43,6 +57,13 @@ enum BuiltInDefaults {
             spec["parallelism"] = 1
         } else if spec["parallelism"] == nil {
             spec["parallelism"] = 1
+        }
+        // Where every index has a limit of its own, the one for all makes way.
+        if spec["backoffLimit"] == nil {
+            spec["backoffLimit"] = spec["backoffLimitPerIndex"] == nil ? 6 : .integer(Int64(Int32.max))
+        }
+        if spec["podReplacementPolicy"] == nil {
+            spec["podReplacementPolicy"] = spec["podFailurePolicy"] == nil ? "TerminatingOrFailed" : "Failed"
         }
         document["spec"] = spec
     }

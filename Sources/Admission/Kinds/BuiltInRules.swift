@@ -12,7 +12,10 @@ enum BuiltInRules {
         case ("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"):
             { workload(&$0) }
         case ("apps", "ControllerRevision"): { controllerRevision(&$0) }
-        case ("batch", "Job"): { job(&$0) }
+        case ("batch", "Job"): { BatchRules.job(&$0) }
+        case ("batch", "CronJob"): { BatchRules.cronJob(&$0) }
+        case ("", "PersistentVolumeClaim"): { StorageRules.claim(&$0) }
+        case ("", "PersistentVolume"): { StorageRules.volume(&$0) }
         case ("", "Event"): { event(&$0) }
         case ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"):
             { binding(&$0) }
@@ -107,9 +110,29 @@ enum BuiltInRules {
         if let replicas = spec["replicas"]?.integerValue, replicas < 0 {
             context.report(.invalid("spec.replicas", .integer(replicas), "must be greater than or equal to 0"))
         }
+        if document.kind == "StatefulSet" { return statefulSet(&context) }
         if context.old != nil, context.hasChanged("spec", "selector"), let selector = spec["selector"] {
             context.report(.immutable("spec.selector", selector))
         }
+    }
+
+    private static func statefulSet(_ context: inout RuleContext) {
+        guard let old = context.old else { return }
+        func fixed(_ spec: JSON) -> JSON {
+            var fixed = spec.objectValue ?? JSONObject()
+            fixed.removeAll([
+                "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+                "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
+            ])
+            return .object(fixed)
+        }
+        if fixed(context.document.spec) == fixed(old.spec) { return }
+        context.report(
+            .forbidden(
+                "spec",
+                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+                    + "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+                    + "'minReadySeconds' are forbidden"))
     }
 
     private static func checkSelector(_ context: inout RuleContext, _ selector: JSON?, labels: JSON?) {
@@ -122,19 +145,6 @@ enum BuiltInRules {
         if wanted.allSatisfy({ labels?[$0.key] == $0.value }) { return }
         let detail = "`selector` does not match template `labels`"
         context.report(.invalid("spec.template.metadata.labels", labels ?? .null, detail))
-    }
-
-    private static func job(_ context: inout RuleContext) {
-        let template = context.document.spec["template"] ?? .null
-        check(&context, podSpec: template["spec"] ?? .null, at: "spec.template.spec")
-        let policy = template["spec"]?["restartPolicy"]?.stringValue ?? ""
-        if policy != "Never", policy != "OnFailure" {
-            let field = "spec.template.spec.restartPolicy"
-            context.report(.notSupported(field, .string(policy), ["OnFailure", "Never"]))
-        }
-        if context.old != nil, context.hasChanged("spec", "template") {
-            context.report(.immutable("spec.template", .string("…")))
-        }
     }
 
     private static func event(_ context: inout RuleContext) {
@@ -157,7 +167,7 @@ enum BuiltInRules {
         context.report(.immutable("data", .string("…")))
     }
 
-    private static func check(_ context: inout RuleContext, podSpec spec: JSON, at place: String) {
+    static func check(_ context: inout RuleContext, podSpec spec: JSON, at place: String) {
         let containers = spec["containers"]?.arrayValue ?? []
         if containers.isEmpty { context.report(.required("\(place).containers")) }
         let volumes = Set((spec["volumes"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue })
