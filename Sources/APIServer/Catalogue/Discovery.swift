@@ -189,6 +189,10 @@ package enum WellKnown {
     package static let events = GroupResource(group: "", resource: "events")
     package static let serviceAccounts = GroupResource(group: "", resource: "serviceaccounts")
     package static let bindings = GroupResource(group: "", resource: "bindings")
+    package static let jobs = GroupResource(group: "batch", resource: "jobs")
+    package static let persistentVolumeClaims = GroupResource(group: "", resource: "persistentvolumeclaims")
+    package static let persistentVolumes = GroupResource(group: "", resource: "persistentvolumes")
+    package static let storageClasses = GroupResource(group: "storage.k8s.io", resource: "storageclasses")
     package static let podDisruptionBudgets = GroupResource(group: "policy", resource: "poddisruptionbudgets")
     package static let customResourceDefinitions = GroupResource(
         group: "apiextensions.k8s.io", resource: "customresourcedefinitions")

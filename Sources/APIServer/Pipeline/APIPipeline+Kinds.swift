@@ -22,6 +22,9 @@ extension APIPipeline {
         case WellKnown.services: try prepareService(&document, old: nil, &reserved)
         case WellKnown.secrets: Self.mergeStringData(&document)
         case WellKnown.customResourceDefinitions: document = CustomResources.defaulted(document)
+        case WellKnown.jobs: document = JobDefaults.applied(to: document)
+        case WellKnown.persistentVolumeClaims: document = try prepareClaim(document)
+        case WellKnown.persistentVolumes: document["status"] = ["phase": "Pending"]
         default: break
         }
     }

@@ -121,6 +121,11 @@ package final class APIPipeline: Sendable {
             _ = try create(definitions: namespaces, document, options)
         }
         for document in bundled.own { try install(document, definitions, options) }
+        guard let classes = catalogue.storage(WellKnown.storageClasses) else { return }
+        let local = Document(LocalStorage.storageClass)
+        if store.snapshot(.sequenced).get(StoreKey(classes.key(namespace: "", name: local.name))) == nil {
+            _ = try create(definitions: classes, local, options)
+        }
     }
 
     /// Stores one of our definitions, or brings the stored one to what this binary serves.
