@@ -18,6 +18,15 @@ package enum Kinds {
     package static let deployment = apps("deployments", "Deployment")
     package static let replicaSet = apps("replicasets", "ReplicaSet")
     package static let controllerRevision = apps("controllerrevisions", "ControllerRevision")
+    package static let statefulSet = apps("statefulsets", "StatefulSet")
+    package static let daemonSet = apps("daemonsets", "DaemonSet")
+    package static let job = kind("batch", "jobs", "v1", "Job")
+    package static let cronJob = kind("batch", "cronjobs", "v1", "CronJob")
+    package static let claim = core("persistentvolumeclaims", "PersistentVolumeClaim")
+    package static let volume = kind("", "persistentvolumes", "v1", "PersistentVolume", isNamespaced: false)
+    package static let storageClass = kind(
+        "storage.k8s.io", "storageclasses", "v1", "StorageClass", isNamespaced: false)
+    package static let node = kind("", "nodes", "v1", "Node", isNamespaced: false)
     package static let endpointSlice = kind("discovery.k8s.io", "endpointslices", "v1", "EndpointSlice")
     package static let httpRoute = kind("gateway.networking.k8s.io", "httproutes", "v1", "HTTPRoute")
     package static let referenceGrant = kind(
@@ -46,7 +55,8 @@ extension ResourceInformation {
 
     /// A document of this kind, with labels in the order of their names.
     package func document(namespace: String, name: String, labels: [String: String] = [:]) -> Document {
-        var metadata: JSONObject = ["name": .string(name), "namespace": .string(namespace)]
+        var metadata: JSONObject = ["name": .string(name)]
+        if !namespace.isEmpty { metadata["namespace"] = .string(namespace) }
         if !labels.isEmpty { metadata["labels"] = JSON(labels) }
         return Document(["apiVersion": .string(apiVersion), "kind": .string(kind), "metadata": .object(metadata)])
     }

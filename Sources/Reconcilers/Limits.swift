@@ -18,4 +18,17 @@ package enum ReconcilerLimits {
     package static let unprobedReadySeconds: Int64 = 2
     /// How long a failed pod stays before it is replaced, so that a pod that fails at once does not fail a thousand times.
     package static let failedPodRest: Duration = .seconds(10)
+    /// How long a Job rests after a failure; doubled with each failure in a row, up to the second.
+    package static let jobBackOff: Duration = .seconds(10)
+    package static let longestJobBackOff: Duration = .seconds(360)
+    /// Pods one Job makes in one pass.
+    package static let podsMadeAtOnce = 500
+    /// UIDs of ended pods a Job's status holds before they are counted.
+    package static let uncountedPods = 500
+    /// Pods of nobody that have ended and are kept, in each namespace. Kubernetes keeps 12,500 in all.
+    package static let terminatedPodsKept = 500
+    /// Missed times of a schedule from which on they are many.
+    package static let missedRuns = 100
+    /// Zones of the time zone database.
+    package static let timeZones = 2_000
 }

@@ -48,6 +48,16 @@ package struct PodView: DocumentView {
         return pods.lazy.compactMap { PodView($0).trouble }.first.map { " (\($0))" } ?? ""
     }
 
+    /// When the last of its containers ended, or else when it was told to go or was last heard of; `nil` while it runs.
+    package var finished: Instant? {
+        guard isOver || isTerminating else { return nil }
+        let ends = document.status.elements("containerStatuses").compactMap {
+            $0["state"]?["terminated"]?["finishedAt"]?.stringValue.flatMap(Instant.init(rfc3339:))
+        }
+        let transition = document.condition("Ready")?["lastTransitionTime"]?.stringValue
+        return ends.max() ?? (document.deletionTimestamp ?? transition).flatMap(Instant.init(rfc3339:)) ?? created
+    }
+
     package var created: Instant? { Instant(rfc3339: document.creationTimestamp) }
 
     /// When it counts as available, having been ready for `seconds`; `nil` where it is not ready.

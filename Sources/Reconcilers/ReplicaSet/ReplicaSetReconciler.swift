@@ -35,12 +35,9 @@ package struct ReplicaSetReconciler: Reconciler {
         }
         let kept = keep(running, max(0, wanted - places), set)
         for pod in kept { outcome.children.append(.keep(Kinds.pod.resource, pod.document, because: "wanted")) }
-        var taken = Set(pods.map(\.document.name))
-        var place = 0
+        var names = PodNames(uid: set.uid, taken: pods.map(\.document.name))
         while outcome.children.count < wanted {
-            let name = Self.podName(set, place)
-            place += 1
-            if !taken.insert(name).inserted { continue }
+            let name = names.next(set.name)
             outcome.children.append(.create(Kinds.pod.resource, pod(set, name), because: "\(wanted) pods are wanted"))
         }
         outcome.status = status(observed, running, &outcome, now: now)
@@ -60,18 +57,6 @@ package struct ReplicaSetReconciler: Reconciler {
             return rank(left) < rank(right)
         }
         return ranked.prefix(count).sorted { $0.document.name < $1.document.name }
-    }
-
-    /// `<set>-<five letters>`; the letters follow from the set's UID and the place.
-    static func podName(_ set: Document, _ place: Int) -> String {
-        let alphabet = Array("bcdfghjklmnpqrstvwxz2456789")
-        var hash = StableHash.of(Array("\(set.uid) \(place)".utf8))
-        var suffix = ""
-        for _ in 0..<5 {
-            suffix.append(alphabet[Int(hash % UInt64(alphabet.count))])
-            hash /= UInt64(alphabet.count)
-        }
-        return "\(set.name)-\(suffix)"
     }
 
     private func pod(_ set: Document, _ name: String) -> Document {
