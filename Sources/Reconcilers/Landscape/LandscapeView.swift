@@ -32,8 +32,11 @@ package struct LoopSettings: Sendable {
     /// The port of the gateway as people reach it; left out of URLs when it is the scheme's own.
     package let publicPort: Int
     package let publicScheme: String
+    /// What the schedules of CronJobs may name.
+    package let zones: TimeZones
 
-    package init(secretKey: [UInt8], publicPort: Int, publicScheme: String = "http") {
+    package init(secretKey: [UInt8], publicPort: Int, publicScheme: String = "http", zones: TimeZones = .utc) {
+        self.zones = zones
         self.secretKey = secretKey
         self.publicPort = publicPort
         self.publicScheme = publicScheme
