@@ -19,15 +19,8 @@ package struct DeploymentView: DocumentView {
     /// rounded up for the first, down for the second; both zero would never move, so that one may then be missing.
     package var surgeAndUnavailable: (surge: Int, unavailable: Int) {
         let rolling = document.spec["strategy"]?["rollingUpdate"]
-        let surge = Self.resolve(rolling?["maxSurge"], of: replicas, roundsUp: true)
-        let unavailable = Self.resolve(rolling?["maxUnavailable"], of: replicas, roundsUp: false)
+        let surge = Share.resolve(rolling?["maxSurge"], of: replicas, roundsUp: true, unset: "25%")
+        let unavailable = Share.resolve(rolling?["maxUnavailable"], of: replicas, roundsUp: false, unset: "25%")
         return surge == 0 && unavailable == 0 ? (0, 1) : (surge, min(unavailable, replicas))
-    }
-
-    private static func resolve(_ value: JSON?, of total: Int, roundsUp: Bool) -> Int {
-        if let number = value?.integerValue { return max(0, min(Int(clamping: number), ReconcilerLimits.replicas)) }
-        let text = value?.stringValue ?? "25%"
-        guard text.hasSuffix("%"), let percent = Int(text.dropLast()), (0...100).contains(percent) else { return 0 }
-        return (total * percent + (roundsUp ? 99 : 0)) / 100
     }
 }
