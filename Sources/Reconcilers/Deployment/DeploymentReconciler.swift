@@ -40,10 +40,32 @@ package struct DeploymentReconciler: Reconciler {
         }
         let shown = existing == nil && deployment.isPaused ? highest : number
         if shown > 0 { outcome.annotations[Label.deploymentRevision] = String(shown) }
+        sayScaling(sets, &outcome, observed.refusals)
         let state = DeploymentState(deployment, new: existing, all: sets, refusals: observed.refusals)
         outcome.status = state.status(&outcome, now: now)
         return outcome
     }
+
+    /// Tells of the sets that grow and shrink with this decision.
+    private func sayScaling(_ sets: [Document], _ outcome: inout Outcome, _ refusals: [Refusal]) {
+        for child in outcome.children where !refusals.contains(where: { $0.key == child.key }) {
+            guard case .apply(let wanted) = child.intent else { continue }
+            let set = sets.first { $0.name == wanted.name }
+            let (before, after) = (set?.spec.integer("replicas") ?? 0, wanted.spec.integer("replicas") ?? 0)
+            if before == after { continue }
+            outcome.events.append(
+                EventDraft(
+                    "ScalingReplicaSet",
+                    "Scaled \(after > before ? "up" : "down") replica set \(wanted.name) from \(before) to \(after)",
+                    occurrence: "\(wanted.name) \(after) \(set?.resourceVersion ?? "")"))
+        }
+    }
+
+    /// What a Deployment says of itself, and not of the set of its template.
+    private static let ownAnnotations = [
+        Label.deploymentRevision, "kubectl.kubernetes.io/last-applied-configuration",
+        "deprecated.deployment.rollback.to",
+    ]
 
     /// The template of a ReplicaSet without what tells its pods apart.
     private static func template(of set: Document) -> JSON {
@@ -101,7 +123,10 @@ package struct DeploymentReconciler: Reconciler {
         let name = existing?.name ?? "\(document.name)-\(hash)"
         var set = Kinds.replicaSet.document(namespace: document.namespace, name: name)
         set.metadata["labels"] = labels
-        set.metadata["annotations"] = [Label.deploymentRevision: .string(String(number))]
+        // `kubectl rollout history` tells the cause of a change from the set it made.
+        var annotations = document.annotations.filter { !Self.ownAnnotations.contains($0.key) }
+        annotations[Label.deploymentRevision] = String(number)
+        set.metadata["annotations"] = JSON(annotations)
         var spec: JSONObject = ["replicas": .integer(Int64(count)), "selector": selector, "template": template]
         if deployment.minReadySeconds > 0 { spec["minReadySeconds"] = .integer(Int64(deployment.minReadySeconds)) }
         set["spec"] = .object(spec)
@@ -112,7 +137,7 @@ package struct DeploymentReconciler: Reconciler {
     private func oldSet(_ set: Document, _ count: Int) -> Document {
         var document = Kinds.replicaSet.document(namespace: set.namespace, name: set.name)
         document.metadata["labels"] = set.metadata["labels"]
-        document.metadata["annotations"] = [Label.deploymentRevision: .string(String(revision(set)))]
+        document.metadata["annotations"] = set.metadata["annotations"]
         document["spec"] = set.spec
         document["spec"]?["replicas"] = .integer(Int64(count))
         return document

@@ -71,11 +71,11 @@ package struct ServiceReconciler: Reconciler {
             pods.contains { $0.document.status.text("podIP").contains(":") } ? "IPv6" : "IPv4")
         document["ports"] = ports
         let publishesAll = service.spec["publishNotReadyAddresses"]?.boolValue ?? false
-        document["endpoints"] = .array(pods.map { endpoint($0, publishesAll: publishesAll) })
+        document["endpoints"] = .array(pods.map { endpoint($0, of: service, publishesAll: publishesAll) })
         return document
     }
 
-    private func endpoint(_ pod: PodView, publishesAll: Bool) -> JSON {
+    private func endpoint(_ pod: PodView, of service: Document, publishesAll: Bool) -> JSON {
         let serves = pod.isReady || publishesAll
         var endpoint: JSONObject = [
             "addresses": [.string(pod.document.status.text("podIP"))],
@@ -89,6 +89,12 @@ package struct ServiceReconciler: Reconciler {
             ],
         ]
         endpoint["nodeName"] = pod.document.spec["nodeName"]
+        // The pod has a name of its own below that of the Service, as those of a StatefulSet have.
+        if let name = pod.document.spec["hostname"]?.stringValue, !name.isEmpty,
+            pod.document.spec.text("subdomain") == service.name
+        {
+            endpoint["hostname"] = .string(name)
+        }
         return .object(endpoint)
     }
 
