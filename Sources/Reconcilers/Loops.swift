@@ -8,8 +8,10 @@ package enum Loops {
     package static func reconcilers(_ settings: LoopSettings) -> [any Reconciler] {
         [
             LandscapeReconciler(settings: settings), RolloutReconciler(), RouteReconciler(), DeploymentReconciler(),
-            ReplicaSetReconciler(), ServiceReconciler(), EventReconciler(), NoReconciler(Kinds.workspace),
-            NoReconciler(Kinds.managedService), NoReconciler(Kinds.previewDeployment),
+            ReplicaSetReconciler(), StatefulSetReconciler(), DaemonSetReconciler(), JobReconciler(),
+            CronJobReconciler(zones: settings.zones), ServiceReconciler(), PodReconciler(), ClaimReconciler(),
+            VolumeReconciler(), EventReconciler(), NoReconciler(Kinds.workspace), NoReconciler(Kinds.managedService),
+            NoReconciler(Kinds.previewDeployment),
         ]
     }
 

@@ -6,7 +6,7 @@ package import Seams
 /// being deleted are gone a second later. Driven step by step, by one owner.
 package struct FakeNode {
     /// What becomes of a pod.
-    package enum Fate: Sendable { case ready, neverReady, fails }
+    package enum Fate: Sendable { case ready, neverReady, fails, succeeds }
 
     private let client: any Client
     package private(set) var stream: (any WatchStream)?
@@ -18,6 +18,7 @@ package struct FakeNode {
         switch pod.spec["containers"]?.arrayValue?.first?["command"]?.arrayValue?.first?.stringValue {
         case "never-ready": .neverReady
         case "fails": .fails
+        case "succeeds": .succeeds
         default: .ready
         }
     }
@@ -58,8 +59,8 @@ package struct FakeNode {
             due[key] = now + startTime
             return true
         }
-        let phase = pod.status["phase"]?.stringValue ?? "Pending"
-        if phase != "Pending" {
+        let known = pod.status["phase"]?.stringValue ?? "Pending"
+        if known != "Pending" {
             if !pod.condition(isTrue: "Ready"), fate(pod) == .ready {
                 return try await report(key, pod, "Running", now: now)
             }
@@ -70,7 +71,8 @@ package struct FakeNode {
             return false
         }
         if let due = due[key], now < due { return false }
-        return try await report(key, pod, fate(pod) == .fails ? "Failed" : "Running", now: now)
+        let phase = fate(pod) == .fails ? "Failed" : fate(pod) == .succeeds ? "Succeeded" : "Running"
+        return try await report(key, pod, phase, now: now)
     }
 
     private mutating func report(_ key: ObjectKey, _ pod: Document, _ phase: String, now: Instant)

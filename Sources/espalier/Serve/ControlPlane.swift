@@ -115,7 +115,8 @@ struct ControlPlane {
         let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
         let loops = Loops.task(
             settings.controllers, client: client, clock: clock, random: random, logger: logger,
-            settings: LoopSettings(secretKey: secretKey, publicPort: address.port))
+            settings: LoopSettings(
+                secretKey: secretKey, publicPort: address.port, zones: TimeZones(fileSystem: LinuxFileSystem())))
         let tasks = Task {
             await withDiscardingTaskGroup { group in
                 group.addTask { await finishRotation(maintenance, logger) }
