@@ -162,7 +162,8 @@ extension NodeAgent {
         case .found(let version, let socket):
             conditions.append(
                 condition("espalier.dev/Images", true, "Engine", "\(version) at \(socket) has the images", before))
-        case .missing(let reason): conditions.append(condition("espalier.dev/Images", false, "NoEngine", reason, before))
+        case .missing(let reason):
+            conditions.append(condition("espalier.dev/Images", false, "NoEngine", reason, before))
         case nil: break
         }
         switch podNetwork.network.mode {
@@ -182,7 +183,8 @@ extension NodeAgent {
             ],
             "nodeInfo": [
                 "architecture": .string(Self.architecture), "bootID": .string(PodDirectory.bootIdentifier()),
-                "containerRuntimeVersion": .string(engine?.version ?? "espalier-process://1"), "kernelVersion": .string(kernel),
+                "containerRuntimeVersion": .string(engine?.version ?? "espalier-process://1"),
+                "kernelVersion": .string(kernel),
                 "kubeProxyVersion": "",
                 "kubeletVersion": .string(configuration.version.isEmpty ? "v1.32.0" : configuration.version),
                 "machineID": .string(StateFiles.text("/etc/machine-id")?.filter { $0 != "\n" } ?? ""),

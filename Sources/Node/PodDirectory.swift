@@ -97,7 +97,8 @@ package struct PodDirectory: Sendable {
             code: fields["code"].flatMap { Int($0) } ?? 255, signal: fields["signal"].flatMap { Int($0) } ?? 0,
             started: Instant(nanoseconds: fields["started"].flatMap { Int64($0) } ?? 0),
             finished: Instant(nanoseconds: fields["finished"].flatMap { Int64($0) } ?? 0),
-            lastLine: LogReader.lastLine("\(folder)/log"), reason: reasons.first { StateFiles.exists("\(folder)/\($0.0)") }?.1,
+            lastLine: LogReader.lastLine("\(folder)/log"),
+            reason: reasons.first { StateFiles.exists("\(folder)/\($0.0)") }?.1,
             cause: StateFiles.text("\(folder)/cause"))
     }
 

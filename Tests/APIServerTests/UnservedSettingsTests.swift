@@ -19,7 +19,7 @@ struct UnservedSettingsTests {
                     "network": ["egress": "Denied"],
                     "services": [
                         [
-                            "name": "web", "command": ["/bin/web"], "scale": ["min": 0]
+                            "name": "web", "command": ["/bin/web"], "scale": ["min": 0],
                         ]
                     ],
                     "rollout": [
