@@ -100,7 +100,10 @@ enum BuiltInRules {
         let document = context.document
         let spec = document.spec
         if let template = spec["template"] {
-            check(&context, podSpec: template["spec"] ?? .null, at: "spec.template.spec")
+            let claims = (spec["volumeClaimTemplates"]?.arrayValue ?? []).compactMap {
+                $0["metadata"]?["name"]?.stringValue
+            }
+            check(&context, podSpec: template["spec"] ?? .null, at: "spec.template.spec", claims: claims)
             checkSelector(&context, spec["selector"], labels: template["metadata"]?["labels"])
             let policy = template["spec"]?["restartPolicy"]?.stringValue ?? "Always"
             if policy != "Always" {
@@ -167,12 +170,16 @@ enum BuiltInRules {
         context.report(.immutable("data", .string("…")))
     }
 
-    static func check(_ context: inout RuleContext, podSpec spec: JSON, at place: String) {
+    static func check(
+        _ context: inout RuleContext, podSpec spec: JSON, at place: String, claims: [String] = []
+    ) {
         let containers = spec["containers"]?.arrayValue ?? []
         if containers.isEmpty { context.report(.required("\(place).containers")) }
-        let volumes = Set((spec["volumes"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue })
-        for (index, container) in containers.enumerated() {
-            let field = "\(place).containers[\(index)]"
+        let volumes = Set((spec["volumes"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue } + claims)
+        let initial = (spec["initContainers"]?.arrayValue ?? []).enumerated()
+            .map { ("\(place).initContainers[\($0.offset)]", $0.element) }
+        let main = containers.enumerated().map { ("\(place).containers[\($0.offset)]", $0.element) }
+        for (field, container) in initial + main {
             if let name = container["name"]?.stringValue, let problem = NameRules.labelProblem(name) {
                 context.report(.invalid("\(field).name", .string(name), problem))
             }
