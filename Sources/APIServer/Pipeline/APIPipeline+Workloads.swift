@@ -7,14 +7,15 @@ enum JobDefaults {
     static func applied(to job: Document) -> Document {
         var job = job
         guard job.spec.objectValue != nil else { return job }
-        let own = job.spec["template"]?["metadata"]?["labels"]?.objectValue
-        if job.json["metadata"]?["labels"] == nil, let own, !own.isEmpty {
-            job.json["metadata"]?["labels"] = .object(own)
+        let hasLabels = !job.labels.isEmpty
+        var labels = job.spec["template"]?["metadata"]?["labels"]?.objectValue ?? JSONObject()
+        if job.spec["manualSelector"]?.boolValue ?? false {
+            if !hasLabels, !labels.isEmpty { job.json["metadata"]?["labels"] = .object(labels) }
+            return job
         }
-        if job.spec["manualSelector"]?.boolValue ?? false { return job }
-        var labels = own ?? JSONObject()
         for name in ["batch.kubernetes.io/controller-uid", "controller-uid"] { labels[name] = .string(job.uid) }
         for name in ["batch.kubernetes.io/job-name", "job-name"] { labels[name] = .string(job.name) }
+        if !hasLabels { job.json["metadata"]?["labels"] = .object(labels) }
         var template = job.spec["template"] ?? [:]
         var metadata = template["metadata"] ?? [:]
         metadata["labels"] = .object(labels)
