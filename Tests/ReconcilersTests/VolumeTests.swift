@@ -132,7 +132,10 @@ struct VolumeTests {
     }
 
     @Test func aClaimInUseStays() {
-        let going = claim("data", ["volumeName": "v"], ["deletionTimestamp": "2026-09-01T00:00:00Z"])
+        let metadata: JSON = [
+            "deletionTimestamp": "2026-09-01T00:00:00Z", "finalizers": ["kubernetes.io/pvc-protection"],
+        ]
+        let going = claim("data", ["volumeName": "v"], metadata)
         func outcome(_ phase: String) -> Outcome {
             let pod = Scene.document(
                 Kinds.pod, "db-0",

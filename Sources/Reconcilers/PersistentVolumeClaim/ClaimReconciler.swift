@@ -33,7 +33,9 @@ package struct ClaimReconciler: Reconciler {
         var outcome = Outcome()
         if !claim.volumeName.isEmpty { outcome.spec = ["volumeName": .string(claim.volumeName)] }
         if claim.document.isBeingDeleted {
-            if claim.isInUse(observed.view) { outcome.finalizers = [ClaimView.protection] }
+            // A document that is being deleted takes no new finalizer.
+            let isHeld = claim.document.finalizers.contains(ClaimView.protection) && claim.isInUse(observed.view)
+            if isHeld { outcome.finalizers = [ClaimView.protection] }
             return outcome
         }
         outcome.finalizers = [ClaimView.protection]

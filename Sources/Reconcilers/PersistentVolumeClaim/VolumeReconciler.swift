@@ -55,7 +55,8 @@ package struct VolumeReconciler: Reconciler {
             return outcome
         }
         let isBound = claim.volumeName == volume.document.name
-        outcome.finalizers = isBound ? [VolumeView.protection] : []
+        let mayBeHeld = !volume.document.isBeingDeleted || volume.document.finalizers.contains(VolumeView.protection)
+        outcome.finalizers = isBound && mayBeHeld ? [VolumeView.protection] : []
         outcome.spec = ["claimRef": claim.reference]
         if let capacity = grown(volume, claim, observed.view) { outcome.spec?["capacity"] = capacity }
         outcome.status = status(isBound ? "Bound" : "Available", volume, now)
