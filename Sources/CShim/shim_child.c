@@ -1,5 +1,5 @@
-// What the shim's child does between fork and exec: it goes where the container is to be, and becomes bubblewrap, or the
-// container itself where there is no sandbox.
+// What the shim's child does between fork and exec: it goes where the container is to be, and becomes bubblewrap, or
+// the container itself where there is no sandbox.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
@@ -13,8 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-// In bubblewrap its status pipe and its filter of system calls, and below its container's user the environment.
-enum { STATUS = 3, ENVIRONMENT = 4, FILTER = 5, MAX_DESCRIPTORS = 1 << 20 };
+// In bubblewrap its status pipe and its filter of system calls, and for `drop` the environment and the end of a pipe
+// that ends with the shim.
+enum { STATUS = 3, ENVIRONMENT = 4, FILTER = 5, HOLDER = 6, MAX_DESCRIPTORS = 1 << 20 };
 
 void limit_resources(void) {
     struct rlimit files;
@@ -87,14 +88,14 @@ int fail(struct failure *failure, const char *format, ...) {
 }
 
 // Everything before exec. 0, or -1 with errno and perhaps words.
-static int prepare(struct specification *wanted, const int ends[3], int status, struct failure *failure) {
+static int prepare(struct specification *wanted, const int ends[4], int status, struct failure *failure) {
     int failed = 0;
     for (int i = 0; i < wanted->cgroup_count && !failed; i++)
         if (cgroup_enter(cgroup_open(wanted->cgroups[i].folder)) != 0)
             failed = fail(failure, "cannot enter the control group %s", wanted->cgroups[i].folder);
     if (!failed && enter_network(wanted->netns) != 0)
         failed = fail(failure, "cannot enter the network namespace %s", wanted->netns);
-    int number = errno;
+    int number = errno, holder = fcntl(ends[3], F_DUPFD_CLOEXEC, 10);
     limit_resources();
     errno = number;
     failed = failed || dup2(ends[1], 1) < 0 || dup2(ends[2], 2) < 0 || (ends[0] >= 0 && dup2(ends[0], 0) < 0);
@@ -105,11 +106,12 @@ static int prepare(struct specification *wanted, const int ends[3], int status, 
     if (!failed && wanted->sandbox) failed = hand_over(put_down_environment(wanted->environment), ENVIRONMENT) != 0;
     if (!failed && wanted->filter)
         failed = hand_over(seccomp_file(strtoull(wanted->filter, NULL, 16)), FILTER) != 0;
+    if (!failed && wanted->sandbox) failed = hand_over(holder, HOLDER) != 0;
     if (!failed && wanted->working) failed = chdir(wanted->working) != 0;
     return failed || identity_enter(&wanted->identity, &wanted->environment) != 0 ? -1 : 0;
 }
 
-void start_child(struct specification *wanted, const int ends[3], int status, int report) {
+void start_child(struct specification *wanted, const int ends[4], int status, int report, pid_t shim) {
     struct failure failure = {0};
     sigset_t none;
     sigemptyset(&none);
@@ -118,6 +120,7 @@ void start_child(struct specification *wanted, const int ends[3], int status, in
     setsid();
     // The container never outlives its shim.
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != shim) _exit(126);
     // Moving both up keeps them clear of what the program we become is given.
     int high = fcntl(report, F_DUPFD_CLOEXEC, 10), high_status = status >= 0 ? fcntl(status, F_DUPFD_CLOEXEC, 11) : -1;
     if (prepare(wanted, ends, high_status, &failure) == 0) {

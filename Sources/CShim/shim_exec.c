@@ -1,12 +1,12 @@
-// `exec` runs a command beside a container's process: in its namespaces and control groups, with its environment, as its
-// user, with its filter of system calls.
+// `exec` runs a command beside a container's process: in its namespaces and control groups, with its environment, as
+// its user, with its filter of system calls.
 //
 //     exec <mode> <pid or -> <start time> [<who>…] [folder=<working directory>] [cgroup=<folder>…]
 //         [filter=<capabilities>] -- argv
 //
-// `-` for the pid joins nobody and takes our own environment. The modes: `wait` is a probe's, its exit code the command's.
-// `attend` has the caller at descriptor 3: it hears `exit <code>`, and when it goes, the command is killed. `terminal` is
-// the same on a terminal of the container's own, whose other end the caller is sent first.
+// `-` for the pid joins nobody and takes our own environment. The modes: `wait` is a probe's, its exit code the
+// command's. `attend` has the caller at descriptor 3: it hears `exit <code>`, and when it goes, the command is killed.
+// `terminal` is the same on a terminal of the container's own, whose other end the caller is sent first.
 //
 // A process in the container is seen there before it has become the container's user, and its program can be opened
 // through /proc/<pid>/exe by whoever has the rights it has by then. So that is never a file of the machine that can be

@@ -25,7 +25,8 @@ struct bind {
     int is_read_only;
 };
 
-// A folder whose `cgroup.procs` takes processes, and its name below the container's /sys/fs/cgroup ("": it is all of it).
+// A folder whose `cgroup.procs` takes processes, and its name below the container's /sys/fs/cgroup ("": it is all of
+// that).
 struct cgroup {
     const char *folder, *name;
 };
@@ -110,8 +111,9 @@ int identity_option(struct identity *identity, const char *word);
 // Becomes that user for good: no capabilities but those, no way back. Adds HOME to an environment without it. 0, or -1
 // having said why on the standard error.
 int identity_enter(const struct identity *identity, char ***environment);
-// In the shim's child, with its ends of input and outputs, bubblewrap's status pipe and where failures go. Never returns.
-void start_child(struct specification *wanted, const int ends[3], int status, int report);
+// In the shim's child, with its ends of input and outputs and of the pipe that ends with the shim, bubblewrap's status
+// pipe and where failures go. Never returns.
+void start_child(struct specification *wanted, const int ends[4], int status, int report, pid_t shim);
 // Fewer descriptors than would hurt the machine, and no core files.
 void limit_resources(void);
 // What takes processes into a control group, and our own process into it. -1 with errno.

@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+enum { HOLDER_MILLISECONDS = 10000 };
+
 long long wall_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -87,17 +89,37 @@ int run_program(char **argv, char **environment) {
     return reason == ENOENT ? 127 : 126;
 }
 
-// drop [<who>…] [folder=<working directory>] [environment=<descriptor>] -- argv: the last step inside a sandbox.
+// Whether the shim still lives, once bubblewrap's process 1 dies with it: a shim killed before that would leave us behind.
+// `holder` is a pipe that only the shim can write to. Process 1 asks for that signal just before its filter.
+static int is_held(int holder) {
+    char text[4096];
+    for (int wait = 0; wait < HOLDER_MILLISECONDS; wait++) {
+        int status = open("/proc/1/status", O_RDONLY | O_CLOEXEC);
+        ssize_t length = status >= 0 ? read(status, text, sizeof text - 1) : 0;
+        if (status >= 0) close(status);
+        text[length > 0 ? length : 0] = 0;
+        if (strstr(text, "\nSeccomp:\t2")) break;
+        poll(NULL, 0, 1);
+    }
+    struct pollfd end = {holder, POLLIN, 0};
+    return poll(&end, 1, 0) >= 0 && !(end.revents & POLLHUP);
+}
+
+// drop [<who>…] [folder=<working directory>] [environment=<descriptor>] [holder=<descriptor>] -- argv: the last step
+// inside a sandbox.
 int shim_drop(int argc, char **argv) {
     struct identity identity = {0};
     const char *folder = NULL;
-    int block = -1, next = 0;
+    int block = -1, holder = -1, next = 0;
     for (; next < argc && strcmp(argv[next], "--"); next++) {
         if (!strncmp(argv[next], "folder=", 7)) folder = argv[next] + 7;
         else if (!strncmp(argv[next], "environment=", 12)) block = atoi(argv[next] + 12);
+        else if (!strncmp(argv[next], "holder=", 7)) holder = atoi(argv[next] + 7);
         else if (!identity_option(&identity, argv[next])) return 64;
     }
     if (next + 1 >= argc) return 64;
+    if (holder >= 0 && !is_held(holder)) return 126;
+    if (holder >= 0) close(holder);
     char **environment = block >= 0 ? read_environment(block) : environ;
     if (block >= 0) close(block);
     if (!environment) {

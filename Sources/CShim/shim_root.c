@@ -1,10 +1,10 @@
-// The root of a container from an image, made in a mount namespace of its own and nowhere else: when the container's last
-// process has gone, the kernel takes everything here away, whoever was killed meanwhile.
+// The root of a container from an image, made in a mount namespace of its own and nowhere else: when the container's
+// last process has gone, the kernel takes everything here away, whoever was killed meanwhile.
 //
-// What the image and the volumes hold is somebody else's. No path in them is followed by its name: each is resolved by
-// the kernel as if they were the root (openat2), and mounted at through the descriptor that came of it. Only what we have
-// mounted ourselves, `/.espalier` and `/sys`, and the folders `/proc` and `/dev`, which may not be links, are left for
-// bubblewrap to reach by name.
+// What the image and the volumes hold is somebody else's. No path in them is followed by its name: each is resolved
+// by the kernel as if they were the root (openat2), and mounted at through the descriptor that came of it. Only what
+// we have mounted ourselves, `/.espalier` and `/sys`, and the folders `/proc` and `/dev`, which may not be links, are
+// left for bubblewrap to reach by name.
 #define _GNU_SOURCE
 #include "shim_private.h"
 #include <errno.h>
@@ -36,8 +36,8 @@ static const char *at(int descriptor) {
     return path;
 }
 
-// Opens `path` as a process whose root is `root` would, making what is missing: folders, and at the end what is asked for.
-// A link to nothing is made to point to something. The descriptor, or -1.
+// Opens `path` as a process whose root is `root` would, making what is missing: folders, and at the end what is asked
+// for. A link to nothing is made to point to something. The descriptor, or -1.
 static int reach(int root, const char *path, int is_folder, uint64_t resolve, int depth) {
     int found = open_below(root, path, 0, resolve);
     if (found >= 0 || errno != ENOENT) return found;

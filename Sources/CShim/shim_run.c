@@ -18,7 +18,8 @@ struct shim {
     const char *directory;
     struct specification specification;
     struct failure failure;
-    char *memory;           // the folder of its control group that limits memory, or NULL
+    char *memory;           // the file that counts what was killed for its memory limit, or NULL
+    long kills;             // what that said before
     struct log log;
     struct stream streams[2];
     struct attachments attachments;
@@ -48,7 +49,7 @@ static void write_identity(struct shim *shim) {
 }
 
 // The container's end of input and outputs in `ends`, ours in the shim. 0 or -1.
-static int open_streams(struct shim *shim, int ends[3]) {
+static int open_streams(struct shim *shim, int ends[4]) {
     struct specification *wanted = &shim->specification;
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     shim->attachments.is_input_once = wanted->is_input_once;
@@ -81,14 +82,17 @@ static int open_streams(struct shim *shim, int ends[3]) {
 
 // Starts the container. 0, or the errno of what failed.
 static int start(struct shim *shim) {
-    int ends[3] = {-1, -1, -1}, status[2] = {-1, -1}, report[2];
-    if (open_streams(shim, ends) || pipe2(report, O_CLOEXEC)) return errno;
+    int ends[4] = {-1, -1, -1, -1}, status[2] = {-1, -1}, report[2], holder[2];
+    if (open_streams(shim, ends) || pipe2(report, O_CLOEXEC) || pipe2(holder, O_CLOEXEC)) return errno;
+    // Its writing end stays open as long as we live.
+    ends[3] = holder[0];
+    pid_t own = getpid();
     if (shim->specification.sandbox && pipe2(status, O_CLOEXEC)) return errno;
     shim->started = wall_nanoseconds();
     shim->child = fork();
     if (shim->child < 0) return errno;
-    if (shim->child == 0) start_child(&shim->specification, ends, status[1], report[1]);
-    for (int i = 0; i < 3; i++) close(ends[i]);
+    if (shim->child == 0) start_child(&shim->specification, ends, status[1], report[1], own);
+    for (int i = 0; i < 4; i++) close(ends[i]);
     close(report[1]);
     if (status[1] >= 0) close(status[1]);
     shim->status_pipe = status[0];
@@ -225,7 +229,7 @@ static void finish(struct shim *shim) {
     char text[256];
     snprintf(
         text, sizeof text, "code %d\nsignal %d\nstarted %lld\nfinished %lld\noom-kills %ld\n", code, signal,
-        shim->started, shim->finished, count_kills(shim));
+        shim->started, shim->finished, count_kills(shim) - shim->kills);
     write_file(shim->directory, "exit", text);
 }
 
@@ -258,6 +262,8 @@ int shim_run(const char *directory) {
     write_identity(&shim);
     // Without it nobody can look on; the container runs all the same.
     attachments_open(&shim.attachments, directory);
+    remember_memory(&shim);
+    shim.kills = count_kills(&shim);
     int reason = start(&shim);
     if (shim.child <= 0) {
         // No pipes or no process could be had: nobody will ever end.
@@ -269,7 +275,6 @@ int shim_run(const char *directory) {
     if (reason) dprintf(CONTROL, "failed %d %s\n", reason, shim.failure.text);
     else dprintf(CONTROL, "started %d\n", shim.child);
     close(CONTROL);
-    remember_memory(&shim);
     specification_forget(&shim.specification);
     supervise(&shim);
     finish(&shim);

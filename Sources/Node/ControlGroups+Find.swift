@@ -12,7 +12,7 @@ extension ControlGroups {
             mounts: StateFiles.text("/proc/self/mountinfo") ?? "")
     }
 
-    static func find(instance: String, groups: String, mounts: String) -> ControlGroups {
+    package static func find(instance: String, groups: String, mounts: String) -> ControlGroups {
         var found = parse(groups: groups, mounts: mounts)
         if found.isEmpty {
             return ControlGroups(hierarchies: [], instance: instance, reason: "no control groups are mounted")
@@ -41,7 +41,7 @@ extension ControlGroups {
     }
 
     /// Our own groups of the hierarchies that have controllers we want. Texts as in proc(5); each file once, sorted.
-    static func parse(groups: String, mounts: String) -> [Hierarchy] {
+    package static func parse(groups: String, mounts: String) -> [Hierarchy] {
         // Of version 1 by controller; of version 2 with the key "".
         var own: [String: String] = [:]
         for line in groups.split(separator: "\n") {

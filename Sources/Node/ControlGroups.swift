@@ -8,12 +8,12 @@ package import Seams
 /// counts begin at nothing. Files are read and written as they are needed; this value holds only where they are.
 package struct ControlGroups: Sendable {
     /// One hierarchy that has some of the controllers.
-    struct Hierarchy: Sendable, Hashable {
+    package struct Hierarchy: Sendable, Hashable {
         /// Of version 1 the mount's last component; "" for version 2, which is one for all.
-        var name: String
-        var controllers: Set<String>
+        package var name: String
+        package var controllers: Set<String>
         /// The server's own group in it.
-        var own: String
+        package var own: String
 
         var isUnified: Bool { name.isEmpty }
     }

@@ -16,7 +16,8 @@ package struct Sandbox: Sendable {
         package var source: String
         package var path: String
         package var isReadOnly: Bool
-        /// A part of the source, made where it is missing; links in it lead nowhere else. Only with an image's root.
+        /// A part of the source, made where it is missing; links in it lead nowhere else. Only with an image's root, and not
+        /// below /dev.
         package var part: String?
 
         package init(source: String, path: String, isReadOnly: Bool, part: String? = nil) {
@@ -81,6 +82,8 @@ package struct Sandbox: Sendable {
     private static let statusDescriptor = "3"
     private static let environmentDescriptor = "4"
     private static let filterDescriptor = "5"
+    /// … and of a pipe that ends with the shim, without which the container does not start.
+    private static let holderDescriptor = "6"
     private static let own: Set<String> = ["proc", "dev", "tmp", "run", "home", "root", "lost+found"]
 
     /// The whole argument vector for `command`.
@@ -143,6 +146,9 @@ package struct Sandbox: Sendable {
         if case .host = root { words += ["--ro-bind", shim, Self.shimInside] }
         return words
     }
+
+    /// Mounts of which a part is asked for and that bubblewrap would mount whole.
+    var mountsWithoutTheirPart: [Mount] { mounts.filter { $0.part != nil && !isShimMount($0) } }
 
     private func isShimMount(_ mount: Mount) -> Bool {
         if case .host = root { return false }

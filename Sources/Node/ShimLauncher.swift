@@ -109,6 +109,9 @@ package struct ShimLauncher: Sendable {
         guard (request.sandbox?.mounts.count ?? 0) <= Limits.mounts else {
             throw ProcessError(message: "the container has more than \(Limits.mounts) mounts")
         }
+        if let mount = request.sandbox?.mountsWithoutTheirPart.first {
+            throw ProcessError(message: "only the whole of a volume can be mounted at \(mount.path)")
+        }
         bytes += Array("end".utf8) + [0]
         guard !zeros, bytes.count <= Limits.specificationBytes else {
             throw ProcessError(

@@ -104,7 +104,7 @@ struct ImageContainerTests {
         let volume = "\(host.directory)/volume"
         try ImageHost.shell("mkdir \"$1\"; echo inside > \"$1\"/file", [volume])
         let (code, log) = try await host.run(
-            "cat /new/place/file; touch /new/place/y /dev/shm/y || exit 1; touch /x /etc/x /ro/x; cat /etc/hosts; pwd",
+            "exec 2>&1; cat /new/place/file; touch /new/place/y /dev/shm/y || exit 1; touch /x /etc/x /ro/x; cat /etc/hosts; pwd",
             mounts: [
                 .init(source: volume, path: "/new/place", isReadOnly: false),
                 .init(source: volume, path: "/ro", isReadOnly: true),
@@ -159,6 +159,16 @@ struct ImageContainerTests {
             #expect(contents("/proc/\(main.pid)/mountinfo").contains(" / / rw,nosuid,nodev"))
             try await host.kill(attempt, signal)
             await host.spawner.waitForExit(main)
+        }
+        try await host.end()
+    }
+
+    /// At every moment of a start: also before bubblewrap has asked to die with its parent.
+    @Test func aShimThatIsKilledAtItsStartLeavesNothing() async throws {
+        let host = try ImageHost()
+        for _ in 0..<30 {
+            let attempt = try await host.launch(["sleep", "1000"])
+            try await host.kill(attempt, SIGKILL)
         }
         try await host.end()
     }

@@ -27,7 +27,7 @@ struct SandboxTests {
         #expect(words.contains("--unshare-pid --unshare-ipc --unshare-uts"))
         #expect(words.contains("--cap-drop ALL"))
         #expect(words.contains("--chdir / -- /.espalier/espalier-shim drop user=1000007:1000007 groups=strict: "))
-        #expect(words.hasSuffix("capabilities=0 processes=4096 folder=/app environment=4 -- /bin/web -- x"))
+        #expect(words.hasSuffix("capabilities=0 processes=4096 folder=/app environment=4 holder=6 -- /bin/web -- x"))
         // Nothing of the pod's may cover the program that still runs as who we are.
         #expect(
             words.contains(
@@ -61,7 +61,7 @@ struct SandboxTests {
 
     @Test func anUnprivilegedServerKeepsItsUser() {
         let words = Self.sandbox(user: nil).arguments(["/bin/web"]).joined(separator: " ")
-        #expect(words.hasSuffix("-- /.espalier/espalier-shim drop folder=/app environment=4 -- /bin/web"))
+        #expect(words.hasSuffix("-- /.espalier/espalier-shim drop folder=/app environment=4 holder=6 -- /bin/web"))
         #expect(!words.contains("--cap-add"))
     }
 }
