@@ -104,8 +104,9 @@ package struct Sandbox: Sendable {
         if isRootReadOnly { words += ["--remount-ro", "/"] }
         // The change of user comes first: a folder that the user may not enter is refused, not entered for it.
         words += ["--chdir", "/", "--", Self.shimInside, "drop"] + identity.words
-        return words + ["folder=\(workingDirectory ?? "/")", "environment=\(Self.environmentDescriptor)", "--"]
-            + command
+        words += ["folder=\(workingDirectory ?? "/")", "environment=\(Self.environmentDescriptor)"]
+        if isFiltered { words.append("holder=\(Self.holderDescriptor)") }
+        return words + ["--"] + command
     }
 
     private func hostRoot(_ entries: [RootEntry], _ hidden: [String]) -> [String] {
