@@ -136,13 +136,14 @@ package struct ControlGroups: Sendable {
         return 0
     }
 
-    /// Removes the groups of a pod whose processes have been ended; waits a little for the kernel to let go of them.
-    /// Whether none are left.
+    /// Removes the groups of a pod that has been ended, with what a shim that was killed at its very start has left in
+    /// them; waits a little for the kernel to let go of them. Whether none are left.
     @discardableResult
     package func remove(pod uid: String, clock: any Clock) async -> Bool {
         let deadline = clock.monotonic() + Limits.groupRemovalTimeout
         var pause = Duration.milliseconds(1)
         while !removeNow(pod: uid) {
+            killAll(pod: uid)
             guard clock.monotonic() < deadline, !Task.isCancelled else { return false }
             try? await clock.sleep(for: pause)  // Cancelled: the loop's condition sees it.
             pause = min(pause * 2, .milliseconds(100))
@@ -160,6 +161,16 @@ package struct ControlGroups: Sendable {
     package func removeAll() {
         removeLeftovers(except: [])
         for hierarchy in hierarchies { rmdir(folder(hierarchy)) }
+    }
+
+    private func killAll(pod uid: String) {
+        for hierarchy in hierarchies {
+            guard let pod = try? folder(hierarchy, uid) else { continue }
+            for name in StateFiles.names(in: pod) where StateFiles.isDirectory("\(pod)/\(name)") {
+                let pids = StateFiles.text("\(pod)/\(name)/cgroup.procs") ?? ""
+                for pid in pids.split(separator: "\n").compactMap({ Int32($0) }) where pid > 0 { kill(pid, SIGKILL) }
+            }
+        }
     }
 
     @discardableResult

@@ -170,6 +170,13 @@ struct ImageContainerTests {
             let attempt = try await host.launch(["sleep", "1000"])
             try await host.kill(attempt, SIGKILL)
         }
+        // What bubblewrap had not finished is still in its group, but nothing of the container's ever ran on.
+        let deadline = host.clock.monotonic() + patience
+        while host.leftovers().contains(where: { $0.hasPrefix("sleep") }), host.clock.monotonic() < deadline {
+            try await host.clock.sleep(for: .milliseconds(2))
+        }
+        #expect(!host.leftovers().contains { $0.hasPrefix("sleep") })
+        #expect(await host.groups.remove(pod: ImageHost.uid, clock: host.clock))
         try await host.end()
     }
 

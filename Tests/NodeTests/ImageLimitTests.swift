@@ -77,7 +77,8 @@ struct ImageLimitTests {
         let host = try ImageHost()
         let groups = host.groups
         for uid in ["gone", "kept"] { _ = try groups.prepare(.init(uid: uid), container: "main", limits: .init()) }
-        let attempt = try await host.launch(["sleep", "1000"])
+        let attempt = try await host.launch(["sh", "-c", "echo there; exec sleep 1000"])
+        try await host.wait(for: "there", of: attempt)
         groups.removeLeftovers(except: ["kept"])
         #expect(groups.memberships(pod: "gone", container: "main") == [])
         #expect(groups.memberships(pod: "kept", container: "main").count == attempt.groups.count)
