@@ -27,6 +27,7 @@ package final class NodeAgent: Sendable {
     private static let pods = PodSpecification.resource
     static let nodes = GroupResource(group: "", resource: "nodes")
     private static let serviceResource = GroupResource(group: "", resource: "services")
+    private static let volumes = GroupResource(group: "", resource: "persistentvolumes")
     private static let contents = ["configmaps", "secrets"].map { GroupResource(group: "", resource: $0) }
 
     package init(
@@ -79,7 +80,8 @@ package final class NodeAgent: Sendable {
     /// One watch from its start to its break.
     private func follow(_ context: NodeContext, in group: inout DiscardingTaskGroup) async throws(APIError) {
         let watch = try await client.watch(
-            [Self.nodes, Self.serviceResource, Self.pods] + Self.contents, options: WatchOptions(visibility: .durable))
+            [Self.nodes, Self.serviceResource, Self.pods, Self.volumes] + Self.contents,
+            options: WatchOptions(visibility: .durable))
         defer { watch.cancel() }
         let known = try await client.list(Self.pods, namespace: "", options: ListOptions())
         let present = Set(known.items.map(\.uid))
@@ -101,6 +103,9 @@ package final class NodeAgent: Sendable {
                 if event.kind == .deleted { services.remove(event.document) } else { services.set(event.document) }
             }
             for event in events where event.resource == Self.pods { await onPod(event, context, in: &group) }
+            for event in events where event.resource == Self.volumes && event.kind == .deleted {
+                onGone(event.document)
+            }
             for event in events where Self.contents.contains(event.resource) { onContent(event) }
             if events.contains(where: { $0.resource == Self.serviceResource }) { updateHosts() }
             if events.isEmpty { await watch.wait() }
@@ -198,6 +203,17 @@ package final class NodeAgent: Sendable {
             }
             return nil
         }
+    }
+
+    /// A volume of ours went, and its last document said what becomes of the data. What went while no agent was there
+    /// stays on the disk: nothing is deleted for the lack of a document.
+    private func onGone(_ volume: Document) {
+        guard volume.annotations["pv.kubernetes.io/provisioned-by"] == "espalier.dev/local",
+            volume.spec["persistentVolumeReclaimPolicy"]?.stringValue == "Delete",
+            PodSpecification.isSubdomain(volume.name)
+        else { return }
+        logger.info("Removing a volume", metadata: ["volume": "\(volume.name)"])
+        StateFiles.remove(configuration.volumeDirectory(volume.name))
     }
 
     /// A ConfigMap or Secret changed: whoever shows it in a volume writes that anew.

@@ -90,15 +90,15 @@ package struct PodDirectory: Sendable {
     private func exit(_ folder: String) -> ContainerExit? {
         guard let text = StateFiles.text("\(folder)/exit") else { return nil }
         let fields = Self.fields(text)
-        let reasons = [
-            ("shutdown", ContainerExit.shutdownReason), ("out-of-memory", ContainerExit.outOfMemoryReason),
-        ]
+        let isOutOfMemory = fields["code"] == "137" && fields["oom-kills"].flatMap { Int($0) } ?? 0 > 0
+        let isShutdown = StateFiles.exists("\(folder)/shutdown")
+        let reason =
+            isOutOfMemory ? ContainerExit.outOfMemoryReason : isShutdown ? ContainerExit.shutdownReason : nil
         return ContainerExit(
             code: fields["code"].flatMap { Int($0) } ?? 255, signal: fields["signal"].flatMap { Int($0) } ?? 0,
             started: Instant(nanoseconds: fields["started"].flatMap { Int64($0) } ?? 0),
             finished: Instant(nanoseconds: fields["finished"].flatMap { Int64($0) } ?? 0),
-            lastLine: LogReader.lastLine("\(folder)/log"),
-            reason: reasons.first { StateFiles.exists("\(folder)/\($0.0)") }?.1,
+            lastLine: LogReader.lastLine("\(folder)/log"), reason: reason,
             cause: StateFiles.text("\(folder)/cause"))
     }
 
@@ -133,12 +133,6 @@ package struct PodDirectory: Sendable {
         let text = "attempt \(number)\ncrashes \(crashes)\n"
         // Without it the next agent believes the container never crashed, and restarts it at once.
         try? StateFiles.write("\(self.container(container))/crashes", Array(text.utf8))
-    }
-
-    /// Marks an attempt as ended because it used more memory than it may.
-    func markOutOfMemory(_ container: String, _ number: Int) {
-        // Without it the next agent says "Error".
-        try? StateFiles.write("\(attempt(container, number))/out-of-memory", [])
     }
 
     /// Marks the running attempts as ended by us and not by themselves.

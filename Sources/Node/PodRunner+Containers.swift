@@ -89,24 +89,12 @@ extension PodRunner {
         let now = context.clock.now()
         let lost = ContainerExit(
             code: 137, signal: 9, started: now, finished: now, lastLine: "", reason: ContainerExit.lostReason)
-        var exit = learnedExit(container, attempt) ?? lost
+        var exit = exit(container, attempt) ?? lost
         if exit.reason == ContainerExit.lostReason {
             exit.finished = now
             context.killMarked(specification.uid, container)
         }
         send(.exited(exit), of: container)
-    }
-
-    /// How the newest attempt of a container ended, with what its control group knows of that.
-    func learnedExit(_ container: String, _ attempt: Int) -> ContainerExit? {
-        guard var exit = exit(container, attempt) else { return nil }
-        if exit.code == 137, exit.reason == nil, exit.cause == nil,
-            context.groups.memoryKills(pod: specification.uid, container: container) > 0
-        {
-            directory.markOutOfMemory(container, attempt)
-            exit.reason = ContainerExit.outOfMemoryReason
-        }
-        return exit
     }
 
     func signal(_ container: String, _ attempt: Int, _ signal: Int32) {

@@ -9,13 +9,15 @@ extension PodRunner {
     func report(_ status: JSON) async {
         let metadata: JSONObject = [
             "name": .string(specification.key.name), "namespace": .string(specification.key.namespace),
+            // Another pod may bear the name by now.
+            "uid": .string(specification.uid),
         ]
         let document = Document(["apiVersion": "v1", "kind": "Pod", "metadata": .object(metadata), "status": status])
         do {
             _ = try await context.client.apply(document, subresource: .status, options: context.write)
             mail.yield(.reported(status, isStored: true))
         } catch {
-            if error.reason == .notFound {
+            if error.reason == .notFound || error.reason == .conflict {
                 mail.yield(.reported(status, isStored: true))
                 return
             }

@@ -117,8 +117,7 @@ final class PodRunner: Sendable {
             switch state {
             case .running(let shim):
                 return .init(.running(attempt: number, started: shim.started), previous: previous, crashes: crashes)
-            case .ended:
-                guard let exit = learnedExit(container, number) else { continue }
+            case .ended(let exit):
                 if exit.reason == ContainerExit.lostReason { context.killMarked(specification.uid, container) }
                 return .init(.ended(attempt: number, exit: exit), previous: previous, crashes: crashes)
             case .unused, .beginning: continue

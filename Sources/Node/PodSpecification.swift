@@ -174,7 +174,7 @@ package struct PodSpecification: Sendable {
 
     private func obstacle(of mount: JSON) -> String? {
         let path = mount["mountPath"]?.stringValue ?? ""
-        guard Sandbox.allowsMount(at: path) else {
+        guard runtime == .image ? Sandbox.allowsMountInImage(at: path) : Sandbox.allowsMount(at: path) else {
             return "nothing can be mounted at \"\(path)\": expected an absolute path without . and .., none of "
                 + "/, /etc, /usr, /.espalier or where libraries are"
         }
