@@ -31,6 +31,11 @@ package struct NodeNetwork: Sendable {
     /// The addresses that the API server gives to Services: all of them are this machine's own.
     package var services: IPv4Range
 
+    /// The table of the machine's packet filter that is this server's.
+    package var table: String { "espalier-\(instance)" }
+    /// What the names of the host's ends of its pods' links begin with.
+    package var linkPrefix: String { "ev\(instance.prefix(5))" }
+
     /// What goes into the API server's configuration, `10.96.8.0/21`.
     package var serviceRange: String { services.description }
 
@@ -100,6 +105,7 @@ package struct NodeNetwork: Sendable {
             try? await SystemClock().sleep(for: .milliseconds(5))
         }
         let taken = try await takenSlots(except: "esp\(instance)", tool: tool, spawner)
+        await removeTablesWithoutBridge(spawner)
         let before = StateFiles.text(record).flatMap { Int($0.filter(\.isNumber)) }
         let first = before ?? Int(hash(dataDirectory) >> 24 & 0xFF)
         let candidates = (0..<slots).map { (first + $0) % slots }
@@ -112,7 +118,7 @@ package struct NodeNetwork: Sendable {
         commands += [
             "link set \(bridge) alias \"\(dataDirectory)\"",
             "addr replace \(podRange(slot).address(1))/21 dev \(bridge)",
-            "link set \(bridge) up",
+            "link set \(bridge) addrgenmode none up",
             "route replace local \(serviceRange(slot)) dev \(bridge)",
         ]
         try await NetworkTool(path: tool, spawner: spawner).batch(commands)
@@ -151,6 +157,16 @@ package struct NodeNetwork: Sendable {
         return taken
     }
 
+    /// A server's table goes before its bridge and comes after it: a table without one is what a crash has left.
+    private static func removeTablesWithoutBridge(_ spawner: any ProcessSpawner) async {
+        guard let tool = PacketFilterTool(spawner: spawner), let tables = try? await tool.tables() else { return }
+        for table in tables where table.hasPrefix("espalier-") && table.utf8.count == 15 {
+            let bridge = "esp\(table.dropFirst(9))"
+            if StateFiles.exists("/sys/class/net/\(bridge)") { continue }
+            try? await tool.apply("delete table inet \(table)\n")  // In the worst case it stays and matches nothing.
+        }
+    }
+
     /// Whether anything of a server still lives, though its data directory cannot be seen: that may be so from another
     /// mount namespace. Its processes are found by their mark, and by the network namespaces they are in.
     private static func isInUse(_ instance: String, _ network: NetworkTool) async -> Bool {
@@ -170,15 +186,17 @@ package struct NodeNetwork: Sendable {
 
     /// Takes the bridge down after a failed start, where that start made it and no pod is on it.
     package func undo(spawner: any ProcessSpawner) async {
-        let links = StateFiles.names(in: "/sys/class/net").filter { $0.hasPrefix("ev\(instance.prefix(5))") }
+        let links = StateFiles.names(in: "/sys/class/net").filter { $0.hasPrefix(linkPrefix) }
         if isNew, links.isEmpty { await remove(spawner: spawner) }
     }
 
-    /// Takes the bridge down at a complete stop.
+    /// Takes the bridge and the walls down at a complete stop.
     package func remove(spawner: any ProcessSpawner) async {
         guard case .bridge(let bridge) = mode, let tool = NetworkTool.find() else { return }
+        try? await Walls(network: self, spawner: spawner)?.remove()  // The next server to start finds it.
         let network = NetworkTool(path: tool, spawner: spawner)
         _ = try? await network.run(["link", "del", bridge.name])  // Gone already is fine.
+        UplinkForwarding.closeUnlessUsed()
     }
 }
 

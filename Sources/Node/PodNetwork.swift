@@ -5,7 +5,9 @@ internal import Synchronization
 
 /// Gives each pod its place in the network, and takes it back. The names of a pod's namespace and of its link come from
 /// the server's instance and the pod's UID, so that a crash between two steps leaves nothing that the next start does
-/// not find. Thread-safe; the lock guards the table of addresses and ports alone.
+/// not find. A pod's link ends at the host, not in a bridge: whatever leaves it is routed, and meets the walls. Without
+/// them, where the machine has no `nft`, nothing of a pod's is forwarded. Thread-safe; the lock guards the table of
+/// addresses and ports alone.
 package final class PodNetwork: Sendable {
     private struct Taken {
         var addresses: [IPv4Address: String] = [:]
@@ -13,6 +15,8 @@ package final class PodNetwork: Sendable {
     }
 
     package let network: NodeNetwork
+    /// `nil` on the host's network, and where there is no `nft`.
+    package let walls: Walls?
     private let spawner: any ProcessSpawner
     private let tool: String?
     private let taken = Mutex(Taken())
@@ -21,6 +25,7 @@ package final class PodNetwork: Sendable {
         self.network = network
         self.spawner = spawner
         tool = NetworkTool.find()
+        walls = Walls(network: network, spawner: spawner)
     }
 
     /// The name of a pod's namespace; `nil` on the host network.
@@ -36,32 +41,42 @@ package final class PodNetwork: Sendable {
         return String(repeating: "0", count: 8 - digits.count) + digits
     }
 
-    private func link(_ uid: String) -> String { "ev\(network.instance.prefix(5))\(short(uid))" }
+    private func link(_ uid: String) -> String { "\(network.linkPrefix)\(short(uid))" }
 
-    /// Makes the pod's namespace, link and address, or finds them; `recorded` is the address it had before.
+    /// Makes the pod's namespace, link and address, or finds them; `recorded` is the address it had before. When this
+    /// returns the walls know the place.
     package func prepare(uid: String, recorded: String?) async throws(ProcessError) -> String {
         guard case .bridge(let bridge) = network.mode, let tool, let namespace = namespace(of: uid) else {
             return network.hostAddress
         }
         let address = try reserve(uid, bridge, recorded: recorded.flatMap(IPv4Address.init))
-        let command = NetworkTool(path: tool, spawner: spawner)
         let link = link(uid)
-        if StateFiles.exists("/run/netns/\(namespace)") {
-            if recorded == address.description, StateFiles.exists("/sys/class/net/\(link)") {
-                return address.description
-            }
+        let isThere = StateFiles.exists("/run/netns/\(namespace)") && StateFiles.exists("/sys/class/net/\(link)")
+        if !isThere || recorded != address.description {
             try await remove(uid: uid, keepingReservation: true)
+            try await connect(link, namespace, address, bridge, NetworkTool(path: tool, spawner: spawner))
         }
-        try await command.batch([
-            "netns add \(namespace)", "link add \(link) type veth peer name eth0 netns \(namespace)",
-            "link set \(link) master \(bridge.name) up",
-        ])
-        try await command.batch(
-            [
-                "link set lo up", "addr add \(address)/\(bridge.pods.prefix) dev eth0", "link set eth0 up",
-                "route add default via \(bridge.address)",
-            ], namespace: namespace)
+        if let walls {
+            walls.place(uid, at: ClusterNetwork.Place(address: address, link: link))
+            try await walls.settle()
+            KernelSetting.write("/proc/sys/net/ipv4/conf/\(link)/forwarding", "1")
+        }
         return address.description
+    }
+
+    private func connect(
+        _ link: String, _ namespace: String, _ address: IPv4Address, _ bridge: NodeNetwork.Bridge, _ tool: NetworkTool
+    ) async throws(ProcessError) {
+        try await tool.batch([
+            "netns add \(namespace)", "link add \(link) type veth peer name eth0 netns \(namespace)",
+            "link set \(link) addrgenmode none up", "route replace \(address) dev \(link) src \(bridge.address)",
+        ])
+        // Alone on its wire: everybody else is behind the host.
+        try await tool.batch(
+            [
+                "link set lo up", "link set eth0 addrgenmode none up", "addr add \(address)/32 dev eth0",
+                "route add \(bridge.address) dev eth0 scope link", "route add default via \(bridge.address)",
+            ], namespace: namespace)
     }
 
     private func reserve(_ uid: String, _ bridge: NodeNetwork.Bridge, recorded: IPv4Address?) throws(ProcessError)
@@ -97,6 +112,10 @@ package final class PodNetwork: Sendable {
                 taken.addresses = taken.addresses.filter { $0.value != uid }
                 taken.ports = taken.ports.filter { $0.value != uid }
             }
+            if let walls {
+                walls.place(uid, at: nil)
+                try? await walls.settle()  // What is not applied now goes with the next change.
+            }
         }
         guard let tool, let namespace = namespace(of: uid) else { return }
         let command = NetworkTool(path: tool, spawner: spawner)
@@ -111,7 +130,7 @@ package final class PodNetwork: Sendable {
         let links = Set(uids.map(link))
         let command = NetworkTool(path: tool, spawner: spawner)
         for name in StateFiles.names(in: "/sys/class/net")
-        where name.hasPrefix("ev\(network.instance.prefix(5))") && !links.contains(name) {
+        where name.hasPrefix(network.linkPrefix) && !links.contains(name) {
             _ = try? await command.run(["link", "del", name])  // It may have gone with its namespace.
         }
         for name in StateFiles.names(in: "/run/netns")
