@@ -7,7 +7,9 @@ package struct IPv4Address: Sendable, Hashable, Comparable, CustomStringConverti
     package init(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32) { number = a << 24 | b << 16 | c << 8 | d }
 
     package init?(_ text: String) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false).map { part in
+            part.utf8.allSatisfy { (0x30...0x39).contains($0) } ? UInt8(part) : nil
+        }
         guard parts.count == 4 else { return nil }
         number = 0
         for part in parts {
