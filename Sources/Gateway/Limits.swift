@@ -28,6 +28,15 @@ package enum GatewayLimits {
     package static let tableBackends = 50_000
     package static let endpointsPerBackend = 2_000
     package static let serviceAddresses = 20_000
+
+    /// Bytes of a datagram, and how many wait until there is a socket to the endpoint.
+    package static let datagramBytes = 65_507
+    package static let waitingDatagrams = 16
+    /// Clients of one service address that are answered by datagram, of all hosts and of one; others are not heard.
+    package static let datagramSessions = 4096
+    package static let datagramSessionsPerHost = 256
+    /// Clients whose endpoint is remembered, over all Services; others are led by a hash of theirs.
+    package static let affinities = 65_536
 }
 
 /// How long the proxy waits for each thing. Measured on the loop's coarse clock, which ticks every `tick`.
@@ -42,6 +51,8 @@ package struct GatewayTimeouts: Sendable {
     package var bodyStall: TimeAmount = .seconds(60)
     package var responseStall: TimeAmount = .minutes(10)
     package var tunnelIdle: TimeAmount = .hours(1)
+    /// A client of a service address that sends and gets no datagram is forgotten.
+    package var datagramIdle: TimeAmount = .seconds(60)
     /// A keep-alive client connection between two requests.
     package var clientIdle: TimeAmount = .seconds(75)
     /// Shorter than the five seconds after which common servers close an idle connection under the next request.

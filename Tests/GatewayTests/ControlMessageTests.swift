@@ -16,7 +16,7 @@ import Testing
     }
 
     static let hello = ControlMessage.Hello(
-        protocolVersion: 1, pid: 7, address: "127.0.0.1:80", generation: 3,
+        protocolVersion: 2, pid: 7, address: "127.0.0.1:80", generation: 3,
         failures: [.init(address: "a:1", message: "m")])
 
     @Test(arguments: [

@@ -67,6 +67,29 @@ import Testing
         #expect(verdicts == ["uid-r": RouteVerdict()])
     }
 
+    @Test func opensAServicesPortsForTheirTransports() throws {
+        let service = ServiceDocument(
+            Self.document(
+                "{metadata: {name: dns, namespace: \"n\"}, spec: {clusterIP: 10.96.0.3, sessionAffinity: ClientIP, "
+                    + "sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ports: [{name: dns, port: 53, "
+                    + "protocol: UDP}, {name: dns-tcp, port: 53}, {name: s, port: 54, protocol: SCTP}]}}"))
+        let ports = "[{name: dns, port: 5353, protocol: UDP}, {name: dns-tcp, port: 5354, protocol: TCP}]"
+        let table = Self.compute([], [service], [Self.slice("d", "dns", "[{addresses: [10.0.0.1]}]", ports: ports)])
+            .table
+        #expect(
+            table
+                == RoutingTable(
+                    backends: [
+                        .init(name: "n/dns:53/UDP", endpoints: ["10.0.0.1:5353"]),
+                        .init(name: "n/dns:53", endpoints: ["10.0.0.1:5354"]),
+                    ],
+                    services: [
+                        .init(address: "10.96.0.3", port: 53, backend: 1, affinitySeconds: 60),
+                        .init(address: "10.96.0.3", port: 53, backend: 0, isUDP: true, affinitySeconds: 60),
+                    ]))
+        #expect(try RoutingTable(json: try JSONParser.parse(table.json.encoded)) == table)
+    }
+
     @Test func doesNotDependOnTheOrderOfDocuments() throws {
         let routes = [
             try Self.route(

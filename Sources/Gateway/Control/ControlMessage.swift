@@ -5,7 +5,7 @@ package import Documents
 /// neighbouring versions understand each other; a change that is not so takes a new protocol version.
 package enum ControlMessage: Sendable, Equatable {
     /// The version of what is said here. A gateway of another version is replaced, not talked to.
-    package static let protocolVersion = 1
+    package static let protocolVersion = 2
 
     /// The gateway's first message.
     case hello(Hello)

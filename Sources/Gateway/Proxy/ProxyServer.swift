@@ -23,8 +23,9 @@ package final class ProxyServer: @unchecked Sendable {
     private let loops: [ProxyLoop]
     private let connectionCount = ConnectionCount()
     private let logger: Logger
-    /// Which backend each service address leads to; read by connections as they are accepted.
-    private let backendNames = Mutex<[ServiceListenerSet.Address: String]>([:])
+    /// Where each service address leads to; read by connections as they are accepted.
+    private let targets = Mutex<[ServiceListenerSet.Address: ServiceTarget]>([:])
+    private let affinity = SharedAffinity()
     private var state = State()
     private var listener: (any Channel)?
     /// Called on the control loop when the failures of service addresses have changed after an `apply`.
@@ -79,12 +80,13 @@ package final class ProxyServer: @unchecked Sendable {
     /// the addresses that could not be opened, which are tried again later.
     package func apply(_ table: RoutingTable) async throws -> [ListenFailure] {
         let index = RouteIndex(table)
-        var names: [ServiceListenerSet.Address: String] = [:]
+        var targets: [ServiceListenerSet.Address: ServiceTarget] = [:]
         for service in table.services {
-            names[ServiceListenerSet.Address(host: service.address, port: service.port)] =
-                table.backends[service.backend].name
+            targets[ServiceListenerSet.Address(service)] = ServiceTarget(
+                backend: table.backends[service.backend].name, affinitySeconds: service.affinitySeconds,
+                affinity: affinity)
         }
-        backendNames.withLock { $0 = names }
+        self.targets.withLock { $0 = targets }
         let swaps = loops.map { loop in loop.eventLoop.submit { loop.swap(to: index) } }
         for swap in swaps { try await swap.get() }
         let settled = control.makePromise(of: Void.self)
@@ -116,10 +118,16 @@ package final class ProxyServer: @unchecked Sendable {
     }
 
     private func open(_ address: ServiceListenerSet.Address) {
-        let names = { @Sendable [weak self] in self?.backendNames.withLock { $0[address] } ?? "" }
-        bootstrap { loop in ServiceConnection(loop: loop, backend: names()) }
-            .bind(host: address.host, port: address.port)
-            .hop(to: control).assumeIsolated()
+        let affinity = affinity
+        let target = { @Sendable [weak self] in
+            self?.targets.withLock { $0[address] } ?? ServiceTarget(backend: "", affinitySeconds: 0, affinity: affinity)
+        }
+        let binding =
+            address.isUDP
+            ? DatagramService.bind(address, on: loops[address.port % loops.count], target: target)
+            : bootstrap { loop in ServiceConnection(loop: loop, target: target()) }
+                .bind(host: address.host, port: address.port)
+        binding.hop(to: control).assumeIsolated()
             .whenComplete { result in
                 let before = self.state.listeners.failures
                 switch result {

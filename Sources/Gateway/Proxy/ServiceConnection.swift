@@ -8,7 +8,7 @@ final class ServiceConnection: ChannelDuplexHandler, ProxiedConnection, Upstream
     typealias OutboundOut = ByteBuffer
 
     private let loop: ProxyLoop
-    private let backendName: String
+    private let target: ServiceTarget
     var slot = -1
     private var context: ChannelHandlerContext?
     private var backend: Backend?
@@ -24,13 +24,15 @@ final class ServiceConnection: ChannelDuplexHandler, ProxiedConnection, Upstream
     private var isUpstreamEnded = false
     private var isClosed = false
 
-    init(loop: ProxyLoop, backend: String) {
+    init(loop: ProxyLoop, target: ServiceTarget) {
         self.loop = loop
-        backendName = backend
+        self.target = target
     }
 
     private func dispatch() {
-        guard let backend = loop.backend(named: backendName), let endpoint = backend.pick(now: loop.now, except: failed)
+        let client = context?.channel.remoteAddress?.ipAddress ?? ""
+        guard let backend = loop.backend(named: target.backend),
+            let endpoint = target.pick(backend, client: client, now: loop.now, except: failed)
         else {
             return close()
         }

@@ -16,14 +16,22 @@ package struct ServiceListenerSet: Sendable {
     package struct Address: Sendable, Hashable, Comparable, CustomStringConvertible {
         package var host: String
         package var port: Int
-        package var description: String { "\(host):\(port)" }
+        package var isUDP: Bool
+        package var description: String { "\(host):\(port)\(isUDP ? "/UDP" : "")" }
 
-        package init(host: String, port: Int) {
+        package init(host: String, port: Int, isUDP: Bool = false) {
             self.host = host
             self.port = port
+            self.isUDP = isUDP
         }
 
-        package static func < (left: Self, right: Self) -> Bool { (left.host, left.port) < (right.host, right.port) }
+        package init(_ service: RoutingTable.ServiceAddress) {
+            self.init(host: service.address, port: service.port, isUDP: service.isUDP)
+        }
+
+        package static func < (left: Self, right: Self) -> Bool {
+            (left.host, left.port, left.isUDP ? 1 : 0) < (right.host, right.port, right.isUDP ? 1 : 0)
+        }
     }
 
     package enum Action: Sendable, Equatable {
@@ -60,7 +68,7 @@ package struct ServiceListenerSet: Sendable {
     }
 
     package mutating func onTable(_ table: RoutingTable) -> [Action] {
-        let next = Set(table.services.map { Address(host: $0.address, port: $0.port) })
+        let next = Set(table.services.map { Address($0) })
         var actions: [Action] = []
         for address in wanted.subtracting(next).sorted() {
             // One that is being opened is closed when it has been.

@@ -163,6 +163,7 @@ package struct ServiceDocument: Sendable, Equatable {
         package var name: String
         package var port: Int
         package var isTCP: Bool
+        package var isUDP = false
     }
 
     package var namespace: String
@@ -172,17 +173,23 @@ package struct ServiceDocument: Sendable, Equatable {
     package var ports: [Port]
     /// The landscape it is part of; empty for none.
     package var landscape: String
+    /// `sessionAffinity: ClientIP`: how long a client stays with its endpoint. 0: not at all.
+    package var affinitySeconds = 0
 
     package init(_ document: Document) {
         namespace = document.namespace
         name = document.name
+        if document.spec["sessionAffinity"]?.stringValue == "ClientIP" {
+            let seconds = document.spec["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"]?.integerValue
+            affinitySeconds = Int(min(max(1, seconds ?? 10_800), 86_400))
+        }
         landscape = document.labels["app.kubernetes.io/part-of"] ?? ""
         let address = document.spec["clusterIP"]?.stringValue ?? ""
         clusterIP = address == "None" ? "" : address
         ports = (document.spec["ports"]?.arrayValue ?? []).map { port in
             Port(
                 name: port["name"]?.stringValue ?? "", port: Int(port["port"]?.integerValue ?? 0),
-                isTCP: (port["protocol"]?.stringValue ?? "TCP") == "TCP")
+                isTCP: (port["protocol"]?.stringValue ?? "TCP") == "TCP", isUDP: port["protocol"]?.stringValue == "UDP")
         }
     }
 }
@@ -210,7 +217,7 @@ package struct EndpointsDocument: Sendable, Equatable {
         ports = (document["ports"]?.arrayValue ?? []).map { port in
             ServiceDocument.Port(
                 name: port["name"]?.stringValue ?? "", port: Int(port["port"]?.integerValue ?? 0),
-                isTCP: (port["protocol"]?.stringValue ?? "TCP") == "TCP")
+                isTCP: (port["protocol"]?.stringValue ?? "TCP") == "TCP", isUDP: port["protocol"]?.stringValue == "UDP")
         }
     }
 }

@@ -177,12 +177,19 @@ extension RoutingTable.Host {
 
 extension RoutingTable.ServiceAddress {
     var json: JSON {
-        ["address": .string(address), "port": .integer(Int64(port)), "backend": .integer(Int64(backend))]
+        var object: JSONObject = [
+            "address": .string(address), "port": .integer(Int64(port)), "backend": .integer(Int64(backend)),
+        ]
+        if isUDP { object["udp"] = true }
+        if affinitySeconds > 0 { object["affinity"] = .integer(Int64(affinitySeconds)) }
+        return .object(object)
     }
 
     init(json: JSON) throws(GatewayMessageError) {
         address = try RoutingTable.text(json, "address")
         port = try RoutingTable.number(json, "port")
         backend = try RoutingTable.number(json, "backend")
+        isUDP = json["udp"]?.boolValue ?? false
+        affinitySeconds = max(0, try RoutingTable.number(json, "affinity", default: 0))
     }
 }

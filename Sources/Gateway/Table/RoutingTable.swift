@@ -105,15 +105,22 @@ package struct RoutingTable: Sendable, Equatable {
         package var port: Int
         /// Index into `backends`.
         package var backend: Int
+        /// Datagrams instead of connections.
+        package var isUDP: Bool
+        /// How long a client stays with its endpoint after it was last heard of; 0: it does not.
+        package var affinitySeconds: Int
 
-        package init(address: String, port: Int, backend: Int) {
+        package init(address: String, port: Int, backend: Int, isUDP: Bool = false, affinitySeconds: Int = 0) {
             self.address = address
             self.port = port
             self.backend = backend
+            self.isUDP = isUDP
+            self.affinitySeconds = affinitySeconds
         }
 
         package static func < (left: Self, right: Self) -> Bool {
-            (left.address, left.port, left.backend) < (right.address, right.port, right.backend)
+            (left.address, left.port, left.isUDP ? 1 : 0, left.backend)
+                < (right.address, right.port, right.isUDP ? 1 : 0, right.backend)
         }
     }
 

@@ -192,13 +192,16 @@ private struct TableComputation {
     }
 
     /// The position of a backend in the table; added when it is first named.
-    private mutating func backend(namespace: String, name: String, port: Int, isAllowed: Bool = true) -> Int {
-        let title = "\(namespace)/\(name):\(port)\(isAllowed ? "" : " (not permitted)")"
+    private mutating func backend(
+        namespace: String, name: String, port: Int, isAllowed: Bool = true, isUDP: Bool = false
+    ) -> Int {
+        let title = "\(namespace)/\(name):\(port)\(isUDP ? "/UDP" : "")\(isAllowed ? "" : " (not permitted)")"
         if let position = backendPositions[title] { return position }
         let key = ServiceKey(namespace: namespace, name: name)
         var backend = RoutingTable.Backend(name: title, endpoints: [])
-        if isAllowed, let port = services[key]?.ports.first(where: { $0.port == port && $0.isTCP }) {
-            backend.endpoints = endpoints(key, port.name)
+        let ports = services[key]?.ports ?? []
+        if isAllowed, let port = ports.first(where: { $0.port == port && (isUDP ? $0.isUDP : $0.isTCP) }) {
+            backend.endpoints = endpoints(key, port)
         } else {
             backend.isMissing = true
         }
@@ -207,12 +210,13 @@ private struct TableComputation {
         return backends.count - 1
     }
 
-    private func endpoints(_ service: ServiceKey, _ portName: String) -> [String] {
+    private func endpoints(_ service: ServiceKey, _ wanted: ServiceDocument.Port) -> [String] {
         var result: Set<String> = []
         for slice in slices[service] ?? [] {
-            guard let port = slice.ports.first(where: { $0.name == portName && $0.isTCP }), port.port > 0 else {
-                continue
+            let found = slice.ports.first {
+                $0.name == wanted.name && $0.isTCP == wanted.isTCP && $0.isUDP == wanted.isUDP
             }
+            guard let port = found, port.port > 0 else { continue }
             for address in slice.addresses {
                 result.insert(address.contains(":") ? "[\(address)]:\(port.port)" : "\(address):\(port.port)")
             }
@@ -224,11 +228,13 @@ private struct TableComputation {
         var addresses: [RoutingTable.ServiceAddress] = []
         let ordered = services.values.sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }
         for service in ordered where !service.clusterIP.isEmpty {
-            for port in service.ports where port.isTCP && (1...65535).contains(port.port) {
+            for port in service.ports where (port.isTCP || port.isUDP) && (1...65535).contains(port.port) {
+                let backend = backend(
+                    namespace: service.namespace, name: service.name, port: port.port, isUDP: port.isUDP)
                 addresses.append(
                     RoutingTable.ServiceAddress(
-                        address: service.clusterIP, port: port.port,
-                        backend: backend(namespace: service.namespace, name: service.name, port: port.port)))
+                        address: service.clusterIP, port: port.port, backend: backend, isUDP: port.isUDP,
+                        affinitySeconds: service.affinitySeconds))
             }
         }
         let hosts = matches.keys.sorted().map { name in
