@@ -26,6 +26,8 @@ package enum Limits {
     package static let engineCheck = Duration.seconds(60)
     package static let deletionTries = 30
     package static let statusRetry = Duration.seconds(1)
+    /// How often it is looked whether the walls still stand.
+    package static let wallsCheck = Duration.seconds(60)
     package static let watchRetry = Duration.milliseconds(200)
 
     package static let logFileBytes = 10 << 20

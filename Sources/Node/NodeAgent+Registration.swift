@@ -166,6 +166,15 @@ extension NodeAgent {
             conditions.append(condition("espalier.dev/Images", false, "NoEngine", reason, before))
         case nil: break
         }
+        if case .bridge = podNetwork.network.mode {
+            let hasWalls = podNetwork.walls != nil
+            conditions.append(
+                condition(
+                    "espalier.dev/Walls", hasWalls, hasWalls ? "NFTables" : "NoWalls",
+                    hasWalls
+                        ? "namespaces, the machine and link-local addresses are closed to pods"
+                        : "pods reach each other across namespaces: install the package nftables", before))
+        }
         switch podNetwork.network.mode {
         case .bridge(let bridge):
             conditions.append(

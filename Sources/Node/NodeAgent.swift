@@ -18,6 +18,8 @@ package final class NodeAgent: Sendable {
     private let services = ServiceTable()
     let groups: ControlGroups
     let images: NodeImages
+    /// Answers pods' questions for names; `nil` where pods have no network of their own.
+    let resolver: PodResolver?
     /// Pods with a runner, by UID. The lock guards the table; a runner is entered before its task begins.
     private let runners = Mutex<[String: PodRunner]>([:])
 
@@ -42,6 +44,7 @@ package final class NodeAgent: Sendable {
         self.spawner = spawner
         self.probing = probing
         podNetwork = PodNetwork(configuration.network, spawner: spawner)
+        resolver = podNetwork.resolver(clock: clock, random: random)
         groups = ControlGroups.find(instance: configuration.network.instance)
         images = NodeImages(owner: configuration.network.instance, clock: clock, logger: logger)
     }
@@ -54,8 +57,11 @@ package final class NodeAgent: Sendable {
             podNetwork: podNetwork, services: services, sandbox: sandbox, groups: groups, images: images,
             root: Self.rootEntries(),
             memoryDirectory: configuration.memoryDirectory(), logger: logger)
+        await openNetwork()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.register(context) }
+            group.addTask { await self.serveNames() }
+            group.addTask { await self.keepWalls() }
             while !Task.isCancelled {
                 do {
                     try await follow(context, in: &group)
@@ -80,7 +86,7 @@ package final class NodeAgent: Sendable {
     /// One watch from its start to its break.
     private func follow(_ context: NodeContext, in group: inout DiscardingTaskGroup) async throws(APIError) {
         let watch = try await client.watch(
-            [Self.nodes, Self.serviceResource, Self.pods, Self.volumes] + Self.contents,
+            [Self.nodes, Self.serviceResource, Self.pods, Self.volumes] + Self.contents + networkResources,
             options: WatchOptions(visibility: .durable))
         defer { watch.cancel() }
         let known = try await client.list(Self.pods, namespace: "", options: ListOptions())
@@ -95,8 +101,11 @@ package final class NodeAgent: Sendable {
         group.addTask {
             await self.removeLeftovers(leftovers, keeping: present.union(self.runners.withLock { Set($0.keys) }))
         }
+        var isFirst = true
         while !Task.isCancelled {
             let events = try watch.poll()
+            await onNetworkEvents(events, isFirst: isFirst)
+            isFirst = false
             for event in events where event.resource == Self.nodes { try await onNode(event, context, in: &group) }
             // Services first: a pod that came with them is told of them.
             for event in events where event.resource == Self.serviceResource {

@@ -18,6 +18,11 @@ package struct NodeConfiguration: Sendable {
     package var shutdownGrace = Duration.seconds(10)
     /// Off: plain processes even where bubblewrap is installed.
     package var allowsSandbox = true
+    /// Off: the machine is not made to forward what pods send to the outside. It may forward all the same.
+    package var opensUplinks = true
+    /// TCP ports of the server's own, which no pod reaches at any address, and those on which routes are served.
+    package var serverPorts: Set<Int> = []
+    package var publishedPorts: Set<Int> = []
     package var version = ""
 
     package init(nodeName: String, dataDirectory: String, network: NodeNetwork, shimPath: String = Self.findShim()) {

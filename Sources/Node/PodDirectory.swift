@@ -36,6 +36,7 @@ package struct PodDirectory: Sendable {
     }
 
     package var hostsFile: String { "\(path)/hosts" }
+    package var resolverFile: String { "\(path)/resolv.conf" }
     package var addressFile: String { "\(path)/address" }
     package func volume(_ name: String) -> String { "\(path)/volumes/\(name)" }
     package func container(_ name: String) -> String { "\(path)/containers/\(name)" }

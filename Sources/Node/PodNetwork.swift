@@ -28,6 +28,14 @@ package final class PodNetwork: Sendable {
         walls = Walls(network: network, spawner: spawner)
     }
 
+    /// Answers the questions of this network's pods; `nil` where there are no walls to say who asks.
+    package func resolver(clock: any Clock, random: any RandomSource) -> PodResolver? {
+        guard case .bridge(let bridge) = network.mode, let walls else { return nil }
+        return PodResolver(
+            walls: walls, podRange: bridge.pods, serviceRange: network.services,
+            upstream: HostResolvers(clock: clock, random: random))
+    }
+
     /// The name of a pod's namespace; `nil` on the host network.
     package func namespace(of uid: String) -> String? {
         guard case .bridge = network.mode else { return nil }
@@ -59,9 +67,21 @@ package final class PodNetwork: Sendable {
         if let walls {
             walls.place(uid, at: ClusterNetwork.Place(address: address, link: link))
             try await walls.settle()
-            KernelSetting.write("/proc/sys/net/ipv4/conf/\(link)/forwarding", "1")
         }
+        KernelSetting.write("/proc/sys/net/ipv4/conf/\(link)/forwarding", walls == nil ? "0" : "1")
         return address.description
+    }
+
+    /// Where pods of an earlier agent are, by UID, so that they go on speaking while they are taken over one by one.
+    package func restore(_ recorded: [String: String]) {
+        guard case .bridge(let bridge) = network.mode, let walls else { return }
+        for (uid, text) in recorded {
+            guard let address = IPv4Address(text), bridge.pods.contains(address),
+                StateFiles.exists("/sys/class/net/\(link(uid))"),
+                (try? reserve(uid, bridge, recorded: address)) == address  // Otherwise it is another's by now.
+            else { continue }
+            walls.place(uid, at: ClusterNetwork.Place(address: address, link: link(uid)))
+        }
     }
 
     private func connect(

@@ -11,6 +11,7 @@ extension PodRunner {
             let address = try await prepareNetwork()
             try await writeVolumes()
             try writeHosts(address: address)
+            try writeResolver()
             send(.prepared(address: address))
         } catch let missing as PodMaterials.Missing {
             send(.preparationFailed(reason: missing.reason, message: missing.message))
@@ -141,6 +142,15 @@ extension PodRunner {
         guard lchown(root, .max, group ?? .max) == 0, chmod(root, group == nil ? 0o777 : 0o2777) == 0 else {
             throw StateFiles.Failure(path: root, number: errno)
         }
+    }
+
+    /// Who answers the pod's questions for names: the node's resolver, where pods have addresses of their own.
+    private func writeResolver() throws {
+        guard case .bridge(let bridge) = context.podNetwork.network.mode else { return }
+        let text = PodResolverConfiguration.text(
+            specification.names, namespace: specification.key.namespace, resolver: bridge.address,
+            host: StateFiles.text("/etc/resolv.conf") ?? "")
+        try StateFiles.write(directory.resolverFile, Array(text.utf8), mode: 0o644)
     }
 
     func writeHosts(address: String) throws {

@@ -100,8 +100,11 @@ extension PodRunner {
 
     private func mounts(of container: ContainerSpecification) async throws(PodMaterials.Missing) -> [Sandbox.Mount] {
         var mounts = [Sandbox.Mount(source: directory.hostsFile, path: "/etc/hosts", isReadOnly: true)]
-        if specification.runtime == .image, StateFiles.exists("/etc/resolv.conf") {
-            mounts.append(Sandbox.Mount(source: "/etc/resolv.conf", path: "/etc/resolv.conf", isReadOnly: true))
+        // Over a link of the host's that leads into /run nothing can be mounted.
+        let isPlain = specification.runtime == .image || StateFiles.linkTarget("/etc/resolv.conf") == nil
+        let own = StateFiles.exists(directory.resolverFile) ? directory.resolverFile : "/etc/resolv.conf"
+        if isPlain, StateFiles.exists(own) {
+            mounts.append(Sandbox.Mount(source: own, path: "/etc/resolv.conf", isReadOnly: true))
         }
         for mount in container.volumeMounts {
             let name = mount["name"]?.stringValue ?? ""

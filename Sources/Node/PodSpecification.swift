@@ -33,6 +33,8 @@ package struct PodSpecification: Sendable {
     package var serviceAccount: String
     package var hostName: String
     package var securityContext: JSON
+    /// `dnsPolicy` and `dnsConfig`.
+    package var names: JSON
     /// Why the node cannot run this pod at all; `nil` where it can.
     package var obstacle: String?
 
@@ -67,6 +69,9 @@ package struct PodSpecification: Sendable {
         serviceAccount = spec["serviceAccountName"]?.stringValue ?? "default"
         hostName = String((spec["hostname"]?.stringValue ?? pod.name).prefix(63))
         securityContext = spec["securityContext"] ?? [:]
+        var names = JSONObject()
+        for member in ["dnsPolicy", "dnsConfig"] { names[member] = spec[member] }
+        self.names = .object(names)
         let known = Self.processRuntimeClasses + Self.imageRuntimeClasses
         if !runtimeClass.isEmpty, !known.contains(runtimeClass) {
             obstacle = "runtimeClassName \(runtimeClass): expected one of \(known.joined(separator: ", "))"

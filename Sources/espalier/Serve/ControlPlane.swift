@@ -105,9 +105,11 @@ struct ControlPlane {
             client: client, clock: clock, logger: logger)
         let address = try await gateway.launch()
         logger.info("The gateway serves", metadata: ["address": "\(address)"])
+        var nodeConfiguration = NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network)
+        nodeConfiguration.serverPorts = [settings.port]
+        nodeConfiguration.publishedPorts = [address.port]
         let node = NodeAgent(
-            configuration: NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network),
-            client: client, clock: clock, random: random, logger: logger)
+            configuration: nodeConfiguration, client: client, clock: clock, random: random, logger: logger)
         service.handler.setLogSource(PodLogAdapter(node: node))
         service.handler.setPodReach(PodReachAdapter(node: node))
 

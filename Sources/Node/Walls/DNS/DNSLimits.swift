@@ -13,6 +13,8 @@ enum DNSLimits {
     static let upstreams = 3
     /// Names that lead from one to the next.
     static let aliases = 8
+    /// Until the address is tried again where it cannot be listened on.
+    static let listenRetry = Duration.seconds(5)
     /// Bytes of an answer by datagram where the question does not say, and at most.
     static let datagramBytes = 512
     static let largestDatagramBytes = 1232
