@@ -46,7 +46,8 @@ package final class NodeAgent: Sendable {
         podNetwork = PodNetwork(configuration.network, spawner: spawner)
         resolver = podNetwork.resolver(clock: clock, random: random)
         groups = ControlGroups.find(instance: configuration.network.instance)
-        images = NodeImages(owner: configuration.network.instance, clock: clock, logger: logger)
+        images = NodeImages(
+            owner: configuration.network.instance, socket: configuration.engineSocket, clock: clock, logger: logger)
     }
 
     /// Returns when the task is cancelled.

@@ -23,6 +23,8 @@ package struct NodeConfiguration: Sendable {
     /// TCP ports of the server's own, which no pod reaches at any address, and those on which routes are served.
     package var serverPorts: Set<Int> = []
     package var publishedPorts: Set<Int> = []
+    /// The container engine's unix socket; `nil`: the first of the usual places that answers.
+    package var engineSocket: String?
     package var version = ""
 
     package init(nodeName: String, dataDirectory: String, network: NodeNetwork, shimPath: String = Self.findShim()) {

@@ -12,11 +12,14 @@ package final class NodeImages: Sendable {
     /// The lock guards the engine that was found.
     private let found = Mutex<ImageEngine?>(nil)
 
-    /// `owner` as `ImageEngine` takes it.
-    package init(owner: String, clock: any Clock, logger: Logger) {
+    /// `owner` as `ImageEngine` takes it; without `socket` the engine is looked for in the usual places.
+    package init(owner: String, socket: String?, clock: any Clock, logger: Logger) {
         self.owner = owner
         self.clock = clock
         self.logger = logger
+        if let socket {
+            found.withLock { $0 = ImageEngine(socket: socket, owner: owner, clock: clock, logger: logger) }
+        }
     }
 
     /// Throws, with what was tried and what to do, where no engine answers.
