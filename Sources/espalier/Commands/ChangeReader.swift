@@ -19,7 +19,8 @@ struct ChangeReader {
 
     /// Calls `body` with each event's object. Ends by throwing only: what the server refuses, or what `body` throws.
     mutating func read(_ body: (JSON) throws -> Void) async throws {
-        var attemptsLeft = 0
+        // Who knows a revision has had an answer.
+        var attemptsLeft = revision == "0" ? 0 : Self.attempts
         while true {
             do {
                 let query = HTTPClient.query([("watch", "true"), ("resourceVersion", revision)] + selectors)
