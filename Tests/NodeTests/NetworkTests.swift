@@ -60,6 +60,12 @@ struct NetworkTests {
         }
         #expect(bound == 0, "a service address must be bindable")
         #expect(listen(listener, 5) == 0)
+        // Nobody reaches an address of the range that is no Service's.
+        _ = try await node.client.create(
+            Document([
+                "apiVersion": "v1", "kind": "Service", "metadata": ["name": "there", "namespace": "default"],
+                "spec": ["clusterIP": .string("\(service)"), "ports": [["port": 3000]]],
+            ]), options: options)
         let program = "import socket; socket.create_connection(('\(service)', 3000), timeout=5); print('reached')"
         _ = try await node.create(
             "client",

@@ -46,7 +46,11 @@ final class WallsFixture: Sendable {
         await podNetwork.removeLeftovers(keeping: [])
         for name in names("/run/netns") where name == outsideName { try await ip(["netns", "del", name]) }
         await network.remove(spawner: spawner)
-        #expect(names("/sys/class/net").filter { $0.contains(network.instance.prefix(5)) } == [], "links left over")
+        // The kernel takes a namespace's links down in its own time.
+        let instance = network.instance
+        try await until("the links go") {
+            !names("/sys/class/net").contains { $0.contains(instance.prefix(5)) }
+        }
         #expect(names("/run/netns").filter { $0.contains(network.instance) } == [], "network namespaces left over")
         let tables = try await run("/usr/sbin/nft", ["nft", "list", "tables"])
         #expect(!tables.contains(network.table), "rules left over")
