@@ -75,9 +75,10 @@ package struct ContainerMachine: Sendable {
         /// Nothing ran, and nothing was used up: something it needs is missing. Tried again.
         case notStarted(reason: String, message: String)
         case exited(ContainerExit)
-        case probed(ProbeSpecification.Kind, isSuccess: Bool, message: String)
-        /// A hook ended; `failure` is what went wrong.
-        case hooked(LifecycleHook.Kind, failure: String?)
+        /// Of an attempt: an answer that comes late is not about the next one.
+        case probed(ProbeSpecification.Kind, attempt: Int, isSuccess: Bool, message: String)
+        /// A hook of an attempt ended; `failure` is what went wrong.
+        case hooked(LifecycleHook.Kind, attempt: Int, failure: String?)
     }
 
     package enum Action: Sendable, Hashable {
@@ -123,6 +124,8 @@ package struct ContainerMachine: Sendable {
     private var isKilled = false
     /// Whether it runs to its end and never again.
     private(set) var isStopping = false
+    /// How long it then has, where that was said before it ran.
+    private var stopGrace: Duration?
     private var isHooking = false
     private var probes: [ProbeSpecification.Kind: ProbeMachine] = [:]
     private let wasReady: Bool
@@ -196,9 +199,11 @@ extension ContainerMachine {
             onStarted(instant, hasPassed: false, now: now, &actions)
         case .notStarted(let reason, let message): onNotStarted(reason, message, now: now, &actions)
         case .exited(let exit): onExit(exit, now: now, &actions)
-        case .probed(let kind, let isSuccess, let message):
+        case .probed(let kind, let attempt, let isSuccess, let message) where attempt == self.attempt:
             onProbe(kind, isSuccess: isSuccess, message: message, now: now, &actions)
-        case .hooked(let kind, let failure): onHook(kind, failure, now: now, &actions)
+        case .hooked(let kind, let attempt, let failure) where attempt == self.attempt:
+            onHook(kind, failure, now: now, &actions)
+        case .probed, .hooked: break
         }
     }
 
@@ -206,6 +211,7 @@ extension ContainerMachine {
     mutating func stop(pause: Duration, grace: Duration, now: Moment, _ actions: inout [Action]) {
         let isFirst = !isStopping
         isStopping = true
+        stopGrace = min(stopGrace ?? grace, grace)
         retryAt = nil
         switch stage {
         case .running:
@@ -232,7 +238,7 @@ extension ContainerMachine {
                 .event(type: "Normal", reason: "Started", message: "Started container \(specification.name)"))
         }
         if isStopping {
-            killAt = min(killAt ?? now.monotonic + podGrace, now.monotonic + podGrace)
+            killAt = now.monotonic + (stopGrace ?? podGrace)
             stopAt = now.monotonic
             return
         }

@@ -152,9 +152,9 @@ package struct ControlGroups: Sendable {
     }
 
     /// Removes what pods left that are not among `uids`, where nothing runs in it any more.
-    package func removeLeftovers(except uids: Set<String>) {
+    package func removeLeftovers(except uids: @autoclosure () -> Set<String>) {
         let found = Set(hierarchies.flatMap { StateFiles.names(in: folder($0)) })
-        for uid in found.subtracting(uids).sorted() { removeNow(pod: uid) }
+        for uid in found.subtracting(uids()).sorted() { removeNow(pod: uid) }
     }
 
     /// Removes the folder of this server's pods once there is none: at a complete stop.

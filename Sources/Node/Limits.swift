@@ -24,7 +24,6 @@ package enum Limits {
     package static let leaseRenewal = Duration.seconds(3600)
     /// How often the container engine is asked whether it is there.
     package static let engineCheck = Duration.seconds(60)
-    package static let deletionTries = 30
     package static let statusRetry = Duration.seconds(1)
     /// How often it is looked whether the walls still stand.
     package static let wallsCheck = Duration.seconds(60)

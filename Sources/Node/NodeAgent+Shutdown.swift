@@ -24,8 +24,9 @@ extension NodeAgent {
         logger.info("Pods stopped", metadata: ["pods": "\(uids.count)"])
     }
 
-    /// Removes what earlier agents left of pods that no document speaks of any more.
-    func removeLeftovers(_ uids: [String], keeping present: Set<String>) async {
+    /// Removes what earlier agents left of pods that no document speaks of any more. `present` is asked again and again,
+    /// each time after looking at what is there: a pod that comes meanwhile is known before it makes anything.
+    func removeLeftovers(_ uids: [String], keeping present: @Sendable () -> Set<String>) async {
         for uid in uids {
             logger.info("Removing a pod without a document", metadata: ["uid": "\(uid)"])
             await stop(uid, isShutdown: false)
@@ -34,10 +35,12 @@ extension NodeAgent {
             if let memory = configuration.memoryDirectory() { StateFiles.remove("\(memory)/\(uid)") }
             StateFiles.remove(PodDirectory(podsDirectory: configuration.podsDirectory, uid: uid).path)
         }
-        groups.removeLeftovers(except: present)
-        await podNetwork.removeLeftovers(keeping: present.sorted())
+        groups.removeLeftovers(except: present())
+        await podNetwork.removeLeftovers(keeping: present().sorted())
         guard let memory = configuration.memoryDirectory() else { return }
-        for uid in StateFiles.names(in: memory) where !present.contains(uid) { StateFiles.remove("\(memory)/\(uid)") }
+        let found = StateFiles.names(in: memory)
+        let kept = present()
+        for uid in found where !kept.contains(uid) { StateFiles.remove("\(memory)/\(uid)") }
     }
 
     private func stop(_ uid: String, isShutdown: Bool) async {

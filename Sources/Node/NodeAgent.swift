@@ -100,7 +100,7 @@ package final class NodeAgent: Sendable {
             !present.contains(uid) && runners.withLock { $0[uid] == nil }
         }
         group.addTask {
-            await self.removeLeftovers(leftovers, keeping: present.union(self.runners.withLock { Set($0.keys) }))
+            await self.removeLeftovers(leftovers) { present.union(self.runners.withLock { Set($0.keys) }) }
         }
         var isFirst = true
         while !Task.isCancelled {

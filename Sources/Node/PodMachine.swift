@@ -68,9 +68,10 @@ package struct PodMachine: Sendable {
     private var preparationFailures = 0
     private var retryAt: Duration?
     private var deadline: Duration?
+    private var deletionGrace: Duration?
+    /// Whether what is to be prepared runs already.
+    private var isAdopting = false
     private let drain: Duration
-    /// The status the document held, for a pod that is over.
-    private let observedPhase: String
 
     /// `observed` is the status that the document holds, possibly written by an earlier life of this agent; `drain` is
     /// how long a ready pod goes on serving after its deletion was asked for, while traffic is led away.
@@ -86,7 +87,6 @@ package struct PodMachine: Sendable {
         begun = observed["startTime"]?.stringValue.flatMap(Instant.init(rfc3339:))
         address = observed["podIP"]?.stringValue ?? ""
         conditions = PodCondition.all(observed)
-        observedPhase = observed["phase"]?.stringValue ?? ""
     }
 
     package var isGone: Bool { stage == .gone }
@@ -119,8 +119,10 @@ package struct PodMachine: Sendable {
     /// When the machine wants to be asked again at the latest.
     package var wakeAt: Duration? {
         let times = containers.compactMap { $0.wakeAt(mayStart: mayStart($0)) }
-        return (times + [retryAt, stage == .active ? deadline : nil].compactMap { $0 }).min()
+        return (times + [retryAt, isTimed ? deadline : nil].compactMap { $0 }).min()
     }
+
+    private var isTimed: Bool { (stage == .active || stage == .preparationWaits) && failure == nil && !isDeleting }
 }
 
 extension PodMachine {
@@ -152,6 +154,12 @@ extension PodMachine {
             isReported = false
             return
         }
+        if findings.isEmpty, isDeleting {
+            // Nothing of it is here, and nothing is to be made.
+            stage = .ended
+            isReported = false
+            return
+        }
         if findings.isEmpty, let obstacle = specification.obstacle {
             stage = .preparationWaits
             trouble = ("CreateContainerConfigError", obstacle)
@@ -171,6 +179,7 @@ extension PodMachine {
         if isComplete, !containers.contains(where: { $0.stage == .running }) {
             stage = .active  // Nothing will run: `advance` finds it ended.
         } else {
+            isAdopting = isComplete
             actions.append(isComplete ? .adopt : .prepare)
         }
     }
@@ -202,6 +211,9 @@ extension PodMachine {
         let isFirst = !isDeleting
         isDeleting = true
         guard stage != .cleaning, stage != .gone else { return }
+        // Every change of a document that is being deleted asks again.
+        if let before = deletionGrace, grace >= before { return }
+        deletionGrace = grace
         // Nobody waits for a container that nobody sends traffic to.
         let isServing = isFirst && isReady && grace > .zero && !isDocumentGone
         for index in containers.indices where containers[index].specification.role != .sidecar {
@@ -219,10 +231,13 @@ extension PodMachine {
             self.retryAt = nil
             if !isDeleting {
                 stage = .preparing
-                actions.append(.prepare)
+                actions.append(isAdopting ? .adopt : .prepare)
             }
         }
-        if let deadline, deadline <= now.monotonic, stage == .active, failure == nil, !isDeleting {
+        if let deadline, deadline <= now.monotonic, isTimed {
+            stage = .active
+            retryAt = nil
+            trouble = nil
             failure = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             let grace = specification.gracePeriod
             for index in containers.indices {
@@ -319,6 +334,11 @@ extension PodMachine {
         if failure != nil, isOver { return "Failed" }
         let initial = containers.filter { $0.specification.role == .initial }
         if isOver, initial.contains(where: { $0.exit.map { $0.code != 0 } ?? false }) { return "Failed" }
+        let isNew = { (container: ContainerMachine) in
+            container.stage != .running && container.exit == nil && container.previousExit == nil
+                && container.attempt == 0
+        }
+        if !isOver, mains.contains(where: isNew) { return "Pending" }
         if mains.contains(where: { $0.stage == .running || $0.stage == .restartWaits }) { return "Running" }
         if isOver, mains.allSatisfy({ $0.exit != nil }) {
             return mains.allSatisfy { $0.exit?.code == 0 } ? "Succeeded" : "Failed"

@@ -144,16 +144,20 @@ package final class PodNetwork: Sendable {
     }
 
     /// Removes the namespaces and links of this server whose pods are not among `uids`.
-    package func removeLeftovers(keeping uids: [String]) async {
+    package func removeLeftovers(keeping uids: @autoclosure () -> [String]) async {
         guard let tool, case .bridge = network.mode else { return }
+        // Listed before it is asked who is to be kept.
+        let foundLinks = StateFiles.names(in: "/sys/class/net")
+        let foundNamespaces = StateFiles.names(in: "/run/netns")
+        let uids = uids()
         let namespaces = Set(uids.compactMap(namespace(of:)))
         let links = Set(uids.map(link))
         let command = NetworkTool(path: tool, spawner: spawner)
-        for name in StateFiles.names(in: "/sys/class/net")
+        for name in foundLinks
         where name.hasPrefix(network.linkPrefix) && !links.contains(name) {
             _ = try? await command.run(["link", "del", name])  // It may have gone with its namespace.
         }
-        for name in StateFiles.names(in: "/run/netns")
+        for name in foundNamespaces
         where name.hasPrefix("esp\(network.instance)-") && !namespaces.contains(name) {
             _ = try? await command.run(["netns", "del", name])  // It may have gone meanwhile.
         }

@@ -10,6 +10,9 @@ extension PodRunner {
             let image = specification.runtime == .image ? try await image(of: container) : nil
             let materials = try await materials(of: container, image)
             let request = try await request(container, attempt, materials, image)
+            if isEnding.withLock({ $0 }) {
+                return send(.notStarted(reason: "ContainerCreating", message: "the pod is ending"), of: container.name)
+            }
             if let image { try remember(image, of: container.name, attempt) }
             let launcher = context.launcher(specification.uid, container.name)
             // Not cancelled with us: a stop that comes now would pass by a shim that has not taken its folder yet.
@@ -24,6 +27,8 @@ extension PodRunner {
             send(.notStarted(reason: error.reason, message: error.message), of: container.name)
         } catch {
             logger.warning("Container did not start", metadata: ["error": "\(error)"])
+            // A shim that answers too late must not run beside the next one.
+            context.killMarked(specification.uid, container.name)
             failed(container, "\(error)")
         }
     }
@@ -110,9 +115,9 @@ extension PodRunner {
             case .action(let check): try await carryOut(check, timeout: Limits.hookTimeout, container, attempt)
             case nil: break
             }
-            send(.hooked(kind, failure: nil), of: container.name)
+            send(.hooked(kind, attempt: attempt, failure: nil), of: container.name)
         } catch {
-            send(.hooked(kind, failure: "\(error)"), of: container.name)
+            send(.hooked(kind, attempt: attempt, failure: "\(error)"), of: container.name)
         }
     }
 }

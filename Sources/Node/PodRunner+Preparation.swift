@@ -27,7 +27,7 @@ extension PodRunner {
             try writeHosts(address: address)
             send(.prepared(address: address))
         } catch {
-            logger.warning("Pod adopted without its address", metadata: ["error": "\(error)"])
+            send(.preparationFailed(reason: "CreateContainerError", message: "\(error)"))
         }
     }
 

@@ -8,9 +8,9 @@ extension PodRunner {
         guard let probe = container.probes[kind] else { return }
         do {
             try await carryOut(probe.check, timeout: probe.timeout, container, attempt)
-            send(.probed(kind, isSuccess: true, message: ""), of: container.name)
+            send(.probed(kind, attempt: attempt, isSuccess: true, message: ""), of: container.name)
         } catch {
-            send(.probed(kind, isSuccess: false, message: "\(error)"), of: container.name)
+            send(.probed(kind, attempt: attempt, isSuccess: false, message: "\(error)"), of: container.name)
         }
     }
 

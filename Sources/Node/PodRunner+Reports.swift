@@ -30,15 +30,14 @@ extension PodRunner {
     func deleteDocument() async {
         var options = DeleteOptions(uid: specification.uid)
         options.gracePeriodSeconds = 0
-        for _ in 0..<Limits.deletionTries {
+        while !Task.isCancelled {
             do {
                 return try await context.client.delete(specification.key, options: options)
             } catch {
                 // Gone, or another pod bears the name now.
                 if error.reason == .notFound || error.reason == .conflict { return }
                 logger.warning("Pod document not deleted", metadata: ["error": "\(error)"])
-                try? await context.clock.sleep(for: Limits.statusRetry)
-                if Task.isCancelled { return }
+                try? await context.clock.sleep(for: Limits.statusRetry)  // Cancelled: the loop's condition sees it.
             }
         }
     }

@@ -121,7 +121,11 @@ extension PodRunner {
                     throw PodMaterials.Missing("volume mount \(name): subPath \(part) leaves the volume")
                 }
                 // What a container wrote could be a link to anywhere: those are followed inside alone.
-                if isWritable { entry.part = part } else { entry.source += "/\(part)" }
+                if isWritable || volume["persistentVolumeClaim"] != nil {
+                    entry.part = part
+                } else {
+                    entry.source += "/\(part)"
+                }
             }
             mounts.append(entry)
         }
@@ -162,7 +166,7 @@ extension PodRunner {
             let user = specification.runtime == .process ? context.configuration.user(of: specification.uid) : nil
             try makeEmpty(path, user, specification.runtime == .image ? specification.fsGroup : nil)
             // The next process pod that mounts it is another user.
-            if let user { try StateFiles.giveAll(path, to: user) }
+            if let user { try FolderTree.give(path, to: user) }
         } catch {
             throw PodMaterials.Missing("volume \(volume): \(error)")
         }

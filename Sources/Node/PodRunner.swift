@@ -27,6 +27,8 @@ final class PodRunner: Sendable {
     private let inbox: AsyncStream<Message>
     let mail: AsyncStream<Message>.Continuation
     let address = Mutex("")
+    /// Whether the pod is to go: what is on its way up need not arrive.
+    let isEnding = Mutex(false)
     let ledger = Mutex(EventLedger())
 
     init(_ pod: Document, context: NodeContext) {
@@ -43,7 +45,13 @@ final class PodRunner: Sendable {
         address.withLock { $0 = pod.status["podIP"]?.stringValue ?? "" }
     }
 
-    func send(_ event: PodMachine.Event) { mail.yield(.event(event)) }
+    func send(_ event: PodMachine.Event) {
+        switch event {
+        case .deletionRequested, .documentGone: isEnding.withLock { $0 = true }
+        default: break
+        }
+        mail.yield(.event(event))
+    }
 
     /// Tells it that a ConfigMap or Secret of its volumes has changed.
     func onChange() { mail.yield(.changed) }
@@ -53,6 +61,8 @@ final class PodRunner: Sendable {
         var machine = PodMachine(specification, observed: document.status, drain: context.configuration.drain)
         let found = await inspect()
         await withDiscardingTaskGroup { group in
+            // Before anybody can tell of an end.
+            mail.yield(.event(.begin(found)))
             if case .containers(let findings) = found {
                 for (name, finding) in findings {
                     guard case .running(let attempt, _) = finding.found else { continue }
@@ -60,9 +70,10 @@ final class PodRunner: Sendable {
                     group.addTask { await self.watch(name, attempt) }
                 }
             }
-            mail.yield(.event(.begin(found)))
             var reporting = Reporting(stored: document.status)
             var rewriting = Rewriting()
+            // What an agent missed while it was not there is learned from the watch's first events.
+            var isStale = false
             var alarm: Duration?
             for await message in inbox {
                 let now = context.moment()
@@ -71,13 +82,15 @@ final class PodRunner: Sendable {
                     for action in machine.on(event, now: now) { await perform(action, machine, in: &group) }
                 case .reported(let status, let isStored):
                     reporting.onAnswer(status, isStored: isStored)
-                case .changed where machine.hasVolumes:
-                    if rewriting.onChange() { group.addTask { await self.rewriteVolumes() } }
-                case .changed: break  // They are written when the pod is prepared.
+                case .changed: isStale = true
                 case .rewritten:
                     if rewriting.onEnd() { group.addTask { await self.rewriteVolumes() } }
                 }
                 if machine.isGone { break }
+                if isStale, machine.hasVolumes {
+                    isStale = false
+                    if rewriting.onChange() { group.addTask { await self.rewriteVolumes() } }
+                }
                 if machine.isReported, !machine.isDocumentGone {
                     let status = machine.status(hostAddress: context.podNetwork.network.hostAddress, now: now)
                     if reporting.isWanted(status) { group.addTask { await self.report(status) } }
@@ -89,12 +102,20 @@ final class PodRunner: Sendable {
             }
             group.cancelAll()
         }
+        // Volumes that were being written while the pod was cleaned.
+        if machine.isGone { removeFiles() }
     }
 
     private func ring(at time: Duration) async {
-        let pause = time - context.clock.monotonic()
-        if pause > .zero { try? await context.clock.sleep(for: pause) }  // Cancelled: nobody listens any more.
+        while case let pause = time - context.clock.monotonic(), pause > .zero, !Task.isCancelled {
+            try? await context.clock.sleep(for: pause)  // Cancelled: nobody listens any more.
+        }
         send(.tick)
+    }
+
+    private func removeFiles() {
+        if let memory = context.memoryDirectory { StateFiles.remove("\(memory)/\(specification.uid)") }
+        StateFiles.remove(directory.path)
     }
 
     /// What of this pod is there already: of each container the newest attempt that a shim ever held.
@@ -102,7 +123,8 @@ final class PodRunner: Sendable {
         var findings: [String: ContainerMachine.Finding] = [:]
         for container in specification.containers { findings[container.name] = await inspect(container.name) }
         let phase = document.status["phase"]?.stringValue
-        return findings.isEmpty && (phase == "Succeeded" || phase == "Failed") ? .over : .containers(findings)
+        let runs = findings.values.contains { if case .running = $0.found { true } else { false } }
+        return !runs && (phase == "Succeeded" || phase == "Failed") ? .over : .containers(findings)
     }
 
     private func inspect(_ container: String) async -> ContainerMachine.Finding? {
@@ -142,7 +164,14 @@ final class PodRunner: Sendable {
         case .clean:
             await clean()
             send(.cleaned)
-        case .deleteDocument: await deleteDocument()
+        case .deleteDocument:
+            // Somebody may keep the document for what it says of the end.
+            var last = machine
+            if last.isReported {
+                await report(
+                    last.status(hostAddress: context.podNetwork.network.hostAddress, now: context.moment()))
+            }
+            await deleteDocument()
         case .event(let type, let reason, let message):
             group.addTask { await self.record(type: type, reason: reason, message: message) }
         }
@@ -175,8 +204,7 @@ final class PodRunner: Sendable {
         if case .none = context.sandbox { context.killMarked(specification.uid) }
         await context.groups.remove(pod: specification.uid, clock: context.clock)
         await context.podNetwork.remove(uid: specification.uid)
-        if let memory = context.memoryDirectory { StateFiles.remove("\(memory)/\(specification.uid)") }
-        StateFiles.remove(directory.path)
+        removeFiles()
         logger.info("Pod removed")
     }
 

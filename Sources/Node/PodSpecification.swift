@@ -133,6 +133,10 @@ package struct PodSpecification: Sendable {
             let members = (volume.objectValue?.keys).map { Array($0).filter { $0 != "name" } } ?? []
             // As upstream, a volume that says nothing is empty.
             guard let kind = members.first else { continue }
+            guard members.count == 1 else {
+                return
+                    "volume \(volume["name"]?.stringValue ?? ""): more than one kind: \(members.joined(separator: ", "))"
+            }
             guard Self.volumeKinds.contains(kind) else {
                 return
                     "volume \(volume["name"]?.stringValue ?? ""): \(kind): not allowed on this node; expected one of "
@@ -164,6 +168,8 @@ package struct PodSpecification: Sendable {
             return "the name \"\(name)\" of a container or volume is no lower case letters, digits and dashes"
         }
         if let breach = breach(spec) { return breach }
+        let names = volumes.map { $0["name"]?.stringValue ?? "" }
+        if Set(names).count != names.count { return "two volumes have the same name" }
         if Set(containers.map(\.name)).count != containers.count { return "two containers have the same name" }
         for container in containers {
             if runtime == .process, container.command.isEmpty, container.arguments.isEmpty {
@@ -178,6 +184,9 @@ package struct PodSpecification: Sendable {
     }
 
     private func obstacle(of mount: JSON) -> String? {
+        if let expression = mount["subPathExpr"]?.stringValue, !expression.isEmpty {
+            return "subPathExpr \(expression): not supported on this node; expected subPath"
+        }
         let path = mount["mountPath"]?.stringValue ?? ""
         guard runtime == .image ? Sandbox.allowsMountInImage(at: path) : Sandbox.allowsMount(at: path) else {
             return "nothing can be mounted at \"\(path)\": expected an absolute path without . and .., none of "

@@ -55,15 +55,6 @@ enum StateFiles {
         guard lchown(path, user, user) == 0 else { throw Failure(path: path, number: errno) }
     }
 
-    /// Gives a folder and all in it to a user, unless it is the user's already. Follows no link.
-    static func giveAll(_ path: String, to user: UInt32) throws(Failure) {
-        var info = stat()
-        guard lstat(path, &info) == 0 else { throw Failure(path: path, number: errno) }
-        if info.st_uid == user { return }
-        if info.st_mode & S_IFMT == S_IFDIR { for name in names(in: path) { try giveAll("\(path)/\(name)", to: user) } }
-        try give(path, to: user)
-    }
-
     /// Names in a folder, sorted, without `.` and `..`; empty where there is no such folder.
     static func names(in path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
@@ -92,12 +83,5 @@ enum StateFiles {
     }
 
     /// Removes a file or a whole folder, following no link. What cannot be removed stays.
-    static func remove(_ path: String) {
-        if isDirectory(path) {
-            for name in names(in: path) { remove("\(path)/\(name)") }
-            rmdir(path)
-        } else {
-            unlink(path)
-        }
-    }
+    static func remove(_ path: String) { FolderTree.remove(path) }
 }

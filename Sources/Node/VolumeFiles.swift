@@ -60,9 +60,13 @@ struct VolumeFiles: Sendable {
         else { return [] }
         let mode = reference["defaultMode"]?.integerValue ?? inherited ?? 0o644
         guard let items = reference["items"]?.arrayValue else {
-            return PodDocuments.keys(document).compactMap { key in
-                PodDocuments.bytes(document, key).map { File(path: key, bytes: $0, mode: Self.mode(mode)) }
+            var files: [File] = []
+            for key in PodDocuments.keys(document) {
+                try check(key, volume)
+                guard let bytes = PodDocuments.bytes(document, key) else { continue }
+                files.append(File(path: key, bytes: bytes, mode: Self.mode(mode)))
             }
+            return files
         }
         var files: [File] = []
         for item in items {

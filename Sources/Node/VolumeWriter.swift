@@ -18,7 +18,9 @@ struct VolumeWriter {
         let name = "..\(String(digest(files), radix: 16))"
         if current == name { return false }
         StateFiles.remove("\(root)/\(name)")
-        try StateFiles.makeDirectories("\(root)/\(name)")
+        guard mkdir("\(root)/\(name)", 0o700) == 0 else {
+            throw StateFiles.Failure(path: "\(root)/\(name)", number: errno)
+        }
         try allow("\(root)/\(name)")
         for file in files { try write(file, in: "\(root)/\(name)") }
         try link("..data", to: name)

@@ -206,7 +206,7 @@ struct PodMachineTests {
         })
         first.run()
         _ = first.on(.tick)
-        _ = first.on(.main(.probed(.readiness, isSuccess: true, message: "")))
+        _ = first.on(.main(.probed(.readiness, attempt: 0, isSuccess: true, message: "")))
         let written = first.status()
         #expect(written["containerStatuses"]?.arrayValue?.first?["ready"]?.boolValue == true)
 
@@ -238,12 +238,12 @@ struct PodMachineTests {
         table.run()
         table.after(.seconds(5))
         #expect(table.on(.tick) == [], "already tried at the start")
-        #expect(table.on(.main(.probed(.liveness, isSuccess: false, message: "refused"))) == [])
+        #expect(table.on(.main(.probed(.liveness, attempt: 0, isSuccess: false, message: "refused"))) == [])
         table.after(.seconds(5))
         #expect(table.on(.tick) == [.main(.probe(.liveness))])
         let cause = "the liveness probe failed: refused"
         #expect(
-            table.on(.main(.probed(.liveness, isSuccess: false, message: "refused"))) == [
+            table.on(.main(.probed(.liveness, attempt: 0, isSuccess: false, message: "refused"))) == [
                 .main(.explain(cause)), .main(.terminate),
             ])
         var ended = ContainerExit(
@@ -292,12 +292,12 @@ struct PodMachineTests {
             return conditions.first { $0["type"]?.stringValue == "Ready" }?["message"]?.stringValue ?? ""
         }
         #expect(message() == "containers with unready status: [main]")
-        _ = table.on(.main(.probed(.readiness, isSuccess: false, message: "it answers 503 after 12 ms")))
+        _ = table.on(.main(.probed(.readiness, attempt: 0, isSuccess: false, message: "it answers 503 after 12 ms")))
         let said = "containers with unready status: [main]: the readiness probe failed: it answers 503 after 12 ms"
         #expect(message() == said)
         table.after(.seconds(10))
         _ = table.on(.tick)
-        _ = table.on(.main(.probed(.readiness, isSuccess: false, message: "it answers 503 after 99 ms")))
+        _ = table.on(.main(.probed(.readiness, attempt: 0, isSuccess: false, message: "it answers 503 after 99 ms")))
         #expect(message() == said, "other numbers are no news")
         _ = table.on(table.exit(9))
         _ = table.on(.main(.started(at: table.now.wall)))
@@ -315,9 +315,10 @@ struct PodMachineTests {
             ]
         })
         table.run()
-        _ = table.on(.main(.probed(.readiness, isSuccess: true, message: "")))
+        _ = table.on(.main(.probed(.readiness, attempt: 0, isSuccess: true, message: "")))
         _ = table.on(.deletionRequested(grace: .seconds(30)))
-        let actions = table.machine.on(.main(.probed(.readiness, isSuccess: false, message: "refused")), now: table.now)
+        let actions = table.machine.on(
+            .main(.probed(.readiness, attempt: 0, isSuccess: false, message: "refused")), now: table.now)
         #expect(!actions.contains { if case .event = $0 { true } else { false } })
     }
 

@@ -46,7 +46,7 @@ struct SeveralContainersTests {
         _ = table.on(started("one", table))
         _ = table.on(exited("one", 0, table))
         _ = table.on(started("side", table))
-        _ = table.on(.container("side", .probed(.startup, isSuccess: true, message: "")))
+        _ = table.on(.container("side", .probed(.startup, attempt: 0, isSuccess: true, message: "")))
         _ = table.on(started("two", table))
         _ = table.on(exited("two", 0, table))
         _ = table.on(started("a", table))
@@ -65,7 +65,7 @@ struct SeveralContainersTests {
         #expect(table.on(Self.exited("one", 0, table)) == [.container("side", .start(attempt: 0))])
         #expect(table.on(Self.started("side", table)) == [.container("side", .probe(.startup))])
         #expect(
-            table.on(.container("side", .probed(.startup, isSuccess: true, message: "")))
+            table.on(.container("side", .probed(.startup, attempt: 0, isSuccess: true, message: "")))
                 == [.container("two", .start(attempt: 0))])
         _ = table.on(Self.started("two", table))
         #expect(
@@ -213,10 +213,10 @@ struct SeveralContainersTests {
         _ = table.on(.prepared(address: "a"))
         #expect(table.on(.main(.started(at: table.now.wall))) == [.main(.hook(.postStart))])
         #expect(table.status()["containerStatuses"]?.arrayValue?.first?["ready"]?.boolValue == false)
-        _ = table.on(.main(.hooked(.postStart, failure: nil)))
+        _ = table.on(.main(.hooked(.postStart, attempt: 0, failure: nil)))
         #expect(table.status()["containerStatuses"]?.arrayValue?.first?["ready"]?.boolValue == true)
         #expect(table.on(.deletionRequested(grace: .seconds(30))) == [.main(.hook(.preStop))])
-        #expect(table.on(.main(.hooked(.preStop, failure: "no such file"))) == [.main(.terminate)])
+        #expect(table.on(.main(.hooked(.preStop, attempt: 0, failure: "no such file"))) == [.main(.terminate)])
         table.after(.seconds(30))
         #expect(table.on(.tick) == [.main(.kill)])
     }
@@ -234,7 +234,7 @@ struct SeveralContainersTests {
         _ = table.on(.prepared(address: "a"))
         _ = table.on(.main(.started(at: table.now.wall)))
         #expect(
-            table.on(.main(.hooked(.postStart, failure: "exit code 1")))
+            table.on(.main(.hooked(.postStart, attempt: 0, failure: "exit code 1")))
                 == [.main(.explain("its postStart hook failed: exit code 1")), .main(.terminate)])
     }
 }

@@ -13,6 +13,7 @@ package struct DNSType: Sendable, Hashable, RawRepresentable {
     package static let any = DNSType(rawValue: 255)
 }
 
+/// How a question was answered: RCODE of RFC 1035.
 package enum DNSCode: UInt8, Sendable, Equatable {
     case noError = 0, malformed, failure, noSuchName, notImplemented, refused
 }
