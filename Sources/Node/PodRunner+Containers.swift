@@ -2,6 +2,7 @@ internal import Client
 internal import Documents
 internal import Logging
 internal import Seams
+internal import Synchronization
 
 /// The attempts of a pod's containers: started, followed to their end, signalled.
 extension PodRunner {
