@@ -7,7 +7,7 @@ import Glibc
 /// What the environment variable FUZZ_TARGET may name.
 private enum Target: String {
     case json, yaml, selectors, values, patches, http, protobuf, proxy, record, transaction, tokens, table, snapshot,
-        cel, review, fieldsets, apply, definitions, patterns, client, spdy
+        cel, review, fieldsets, apply, definitions, patterns, client, spdy, dns, images
 }
 
 nonisolated(unsafe) private var target = Target.json
@@ -17,8 +17,8 @@ public func initialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMuta
     guard let name = getenv("FUZZ_TARGET"), let known = Target(rawValue: String(cString: name)) else {
         perror(
             "FUZZ_TARGET: expected json, yaml, selectors, values, patches, http, protobuf, proxy, record, "
-                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns, client "
-                + "or spdy"
+                + "transaction, tokens, table, snapshot, cel, review, fieldsets, apply, definitions, patterns, client, "
+                + "spdy, dns or images"
         )
         exit(2)
     }
@@ -51,6 +51,8 @@ public func testOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case .patterns: fuzzPatterns(String(decoding: input, as: UTF8.self))
     case .client: fuzzClient(Array(input))
     case .spdy: fuzzSPDY(Array(input))
+    case .dns: fuzzDNS(Array(input))
+    case .images: fuzzImages(String(decoding: input, as: UTF8.self))
     }
     return 0
 }
