@@ -35,14 +35,14 @@ func fuzzApply(_ input: UnsafeBufferPointer<UInt8>) {
     for force in [false, true] {
         guard let first = applied(pair[1], live, "a", force: force) else { continue }
         check((try? JSONParser.parse(first.encoded)) == first, "an apply made what cannot be read")
-        // What nobody owns after the first apply (an empty list alone) belongs to `before-first-apply` after the second.
+        // What nobody owns after the first apply (an empty list alone) belongs to `before-first-apply` afterwards.
         let second = applied(pair[1], first, "a", force: force)
         let isOwned = first["metadata"]?["managedFields"] != nil
         check(second == first || !isOwned, "an apply that is repeated changes something")
         check(second.map { applied(pair[1], $0, "a", force: force) } == second, "a third apply changes something")
         check(ManagedFields(first["metadata"]?["managedFields"]) != nil, "an apply made managed fields malformed")
         _ = applied(["metadata": [:]], first, "a", force: false)
-        _ = applied(pair[0].objectValue == nil ? [:] : pair[0], first, "b", force: force)
+        _ = applied(live ?? .object([:]), first, "b", force: force)
         let updated = ServerSideApply.update(
             from: first, to: live ?? sample, schema: sampleSchema, manager: "c", apiVersion: "v1", subresource: nil,
             now: Instant(nanoseconds: 0))

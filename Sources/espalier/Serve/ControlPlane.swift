@@ -105,11 +105,9 @@ struct ControlPlane {
             client: client, clock: clock, logger: logger)
         let address = try await gateway.launch()
         logger.info("The gateway serves", metadata: ["address": "\(address)"])
-        var nodeConfiguration = NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network)
-        nodeConfiguration.serverPorts = [settings.port]
-        nodeConfiguration.publishedPorts = [address.port]
         let node = NodeAgent(
-            configuration: nodeConfiguration, client: client, clock: clock, random: random, logger: logger)
+            configuration: nodeConfiguration(settings, directory, network, gateway: address.port), client: client,
+            clock: clock, random: random, logger: logger)
         service.handler.setLogSource(PodLogAdapter(node: node))
         service.handler.setPodReach(PodReachAdapter(node: node))
 
@@ -131,6 +129,16 @@ struct ControlPlane {
         return ControlPlane(
             store: store, service: service, gateway: gateway, node: node, tasks: tasks, replication: replication,
             logger: logger)
+    }
+
+    /// Pods reach what the gateway publishes on this machine, and nothing of the API's.
+    private static func nodeConfiguration(
+        _ settings: Settings, _ directory: String, _ network: NodeNetwork, gateway port: Int
+    ) -> NodeConfiguration {
+        var configuration = NodeConfiguration(nodeName: hostName(), dataDirectory: directory, network: network)
+        configuration.serverPorts = [settings.port]
+        configuration.publishedPorts = [port]
+        return configuration
     }
 
     /// A word that names nothing would seal nothing. Other groups than the core one may still come.
