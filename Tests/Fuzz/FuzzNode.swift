@@ -1,7 +1,7 @@
 import Node
 
-/// A message as a pod, or a resolver the host asks, may send it. A question that was read is answered so that the answer
-/// reads back.
+/// A message as a pod, or a resolver the host asks, may send it. A question that was read is answered so that its
+/// answer reads back.
 func fuzzDNS(_ input: [UInt8]) {
     _ = try? DNSAnswer(input)
     guard case .query(let query) = DNSQuery.read(input) else { return }
