@@ -81,6 +81,7 @@ import Testing
             + #""resource":{"group":"espalier.dev","version":"v1alpha1","resource":"landscapes"},"object":\#(bad)}}"#
         let answers = try server.shell(
             """
+            touch operate.log
             timeout 30 grep -q -m1 'the webhooks are served' < <(exec tail -q -n +1 -f --pid=\(operating) operate.log)
             at=https://$(grep -o 'address=127.0.0.1:[0-9]*' operate.log | head -1 | cut -d= -f2)
             curl $at/healthz

@@ -75,6 +75,8 @@ struct ControlPlane {
             configuration: configuration)
         try check(settings.sealed, pipeline)
         let client = InProcessClient(pipeline: pipeline)
+        try PrivateFile.makeDirectory("\(directory)/keys")  // where sealing keys need not be
+        let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
 
         let service: APIService
         do {
@@ -110,9 +112,6 @@ struct ControlPlane {
             clock: clock, random: random, logger: logger)
         service.handler.setLogSource(PodLogAdapter(node: node))
         service.handler.setPodReach(PodReachAdapter(node: node))
-
-        try PrivateFile.makeDirectory("\(directory)/keys")  // where sealing keys need not be
-        let secretKey = try RevisionSecret.load("\(directory)/keys/revisions.secret")
         let loops = Loops.task(
             settings.controllers, client: client, clock: clock, random: random, logger: logger,
             settings: LoopSettings(
