@@ -55,11 +55,17 @@ def definition(kind, schema, **version):
 
 
 # What the attacks need to be there.
+def ruled(bounds, length):
+    """The schema of a list of words, `bounds` of it and `length` of each, with a rule that tries all of three words."""
+    words = {"type": "array", "items": {"type": "string", "maxLength": length}, **bounds}
+    return {"type": "object", "properties": {"spec": {"type": "object", "properties": {"words": words}, "x-kubernetes-validations": [{
+        "rule": "self.words.all(a, self.words.all(b, self.words.all(c, a + b + c != 'x')))"}]}}}
+
+
 SETUP = [
     (DEFINITIONS, definition("Loose", {"type": "object", "x-kubernetes-preserve-unknown-fields": True})),
-    (DEFINITIONS, definition("Ruled", {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-        "words": {"type": "array", "items": {"type": "string"}}}, "x-kubernetes-validations": [{
-            "rule": "self.words.all(a, self.words.all(b, self.words.all(c, a + b + c != 'x')))"}]}}})),
+    # As dear as the estimate lets a rule be.
+    (DEFINITIONS, definition("Ruled", ruled({"maxItems": 50}, 4))),
     (DEFINITIONS, definition("Matched", {"type": "object", "properties": {
         "word": {"type": "string", "pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"}}})),
     (MAPS, json.loads(config_map('{"a":"b"}', "victim"))),
@@ -112,9 +118,10 @@ def json_bombs():
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "annotations": {"a": "x" * 2 * MIB}}}))
     yield Request("an object of 2 MiB", "POST", LOOSE, lambda: loose('"x":"' + "x" * 2 * MIB + '"'))
     yield Request("a ConfigMap of 2 MiB", "POST", MAPS, lambda: config_map('{"a":"' + "x" * 2 * MIB + '"}'))
-    yield Request("a rule that goes round 10^9 times", "POST", "/apis/abuse.example.org/v1/namespaces/default/ruled",
+    yield Request("a rule that may go round 10^18 times", "POST", DEFINITIONS, json.dumps(definition("Unruly", ruled({}, 4))))
+    yield Request("a rule that goes round 125,000 times", "POST", "/apis/abuse.example.org/v1/namespaces/default/ruled",
                   json.dumps({"apiVersion": "abuse.example.org/v1", "kind": "Ruled", "metadata": {"name": "x"},
-                              "spec": {"words": [f"w{n}" for n in range(1000)]}}))
+                              "spec": {"words": [f"w{n}" for n in range(50)]}}), expected=EITHER)
     yield Request("a pattern that others go back in", "POST", "/apis/abuse.example.org/v1/namespaces/default/matched",
                   lambda: json.dumps({"apiVersion": "abuse.example.org/v1", "kind": "Matched", "metadata": {"name": "x"},
                                       "word": "a" * 500_000}))
