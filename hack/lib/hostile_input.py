@@ -145,7 +145,9 @@ def yaml_bombs():
     yield Request("a scalar of 2.9 MiB", "POST", MAPS, lambda: head + "data:\n  a: |\n    " + "x" * (29 * MIB // 10), YAML)
     yield Request("500 k documents", "POST", MAPS, lambda: "--- a\n" * 500_000, YAML)
     yield Request("a complex key, 100 k times", "POST", MAPS, lambda: "? [a]\n: b\n" * 100_000, YAML)
-    yield Request("tags", "POST", MAPS, lambda: head + "a: !!binary " + "A" * MIB + "\nb: !!python/object:os.system x\n", YAML)
+    # Tags say nothing here, and unknown members are dropped with a warning, as upstream does it.
+    yield Request("tags", "POST", f"{MAPS}?dryRun=All", lambda: head + "a: !!binary " + "A" * MIB + "\nb: !!python/object:os.system x\n",
+                  YAML, expected=EITHER)
     yield Request("a key of 2 MiB", "POST", MAPS, lambda: head + "? " + "x" * 2 * MIB + "\n: 1\n", YAML)
 
 
