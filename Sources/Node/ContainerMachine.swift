@@ -44,13 +44,6 @@ package struct ContainerMachine: Sendable {
         case nothing
         case running(attempt: Int, started: Instant)
         case ended(attempt: Int, exit: ContainerExit)
-
-        var attempt: Int? {
-            switch self {
-            case .running(let attempt, _), .ended(let attempt, _): attempt
-            case .nothing: nil
-            }
-        }
     }
 
     /// What is found of one container, how the attempt before that ended, and how often in a row it had crashed then.

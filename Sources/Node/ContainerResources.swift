@@ -26,14 +26,4 @@ package struct ContainerResources: Sendable, Hashable {
     var groupLimits: ControlGroups.ContainerLimits {
         .init(memoryBytes: limitMemory, cpuMillicores: limitCPU, cpuRequestMillicores: requestedCPU)
     }
-
-    /// The class of a pod with these containers: what goes first when memory runs out.
-    static func qualityOfService(_ containers: [ContainerResources]) -> String {
-        if containers.allSatisfy({ $0 == ContainerResources() }) { return "BestEffort" }
-        let isGuaranteed = containers.allSatisfy { container in
-            guard let cpu = container.limitCPU, let memory = container.limitMemory else { return false }
-            return container.requestedCPU == cpu && container.requestedMemory == memory
-        }
-        return isGuaranteed ? "Guaranteed" : "Burstable"
-    }
 }

@@ -141,8 +141,7 @@ extension NodeAgent {
         uname(&name)
         let kernel = withUnsafeBytes(of: name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         let sizes: JSON = [
-            "cpu": .string(String(sysconf(Int32(_SC_NPROCESSORS_ONLN)))),
-            "memory": .string("\(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 1024)Ki"),
+            "cpu": .string(String(MachineSize.cpu / 1000)), "memory": .string("\(MachineSize.memory / 1024)Ki"),
             "pods": "1000",
         ]
         var conditions = [condition("Ready", true, "NodeReady", "the node agent runs", before)]

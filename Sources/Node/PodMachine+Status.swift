@@ -51,8 +51,7 @@ extension PodMachine {
         if !initial.isEmpty { status["initContainerStatuses"] = .array(initial.map(containerStatus)) }
         status["containerStatuses"] = .array(
             containers.filter { $0.specification.role == .main }.map(containerStatus))
-        status["qosClass"] = .string(
-            ContainerResources.qualityOfService(specification.containers.map(\.resources)))
+        status["qosClass"] = qualityOfService
         return .object(status)
     }
 

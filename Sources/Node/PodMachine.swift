@@ -72,6 +72,8 @@ package struct PodMachine: Sendable {
     /// Whether what is to be prepared runs already.
     private var isAdopting = false
     private let drain: Duration
+    /// `qosClass`, which the API decided when the pod was made.
+    let qualityOfService: JSON?
 
     /// `observed` is the status that the document holds, possibly written by an earlier life of this agent; `drain` is
     /// how long a ready pod goes on serving after its deletion was asked for, while traffic is led away.
@@ -87,6 +89,7 @@ package struct PodMachine: Sendable {
         begun = observed["startTime"]?.stringValue.flatMap(Instant.init(rfc3339:))
         address = observed["podIP"]?.stringValue ?? ""
         conditions = PodCondition.all(observed)
+        qualityOfService = observed["qosClass"]
     }
 
     package var isGone: Bool { stage == .gone }

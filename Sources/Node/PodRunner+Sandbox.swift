@@ -113,36 +113,32 @@ extension PodRunner {
             else {
                 throw PodMaterials.Missing("volume mount \(name): no such volume, or its path is not absolute")
             }
-            let (source, isWritable) = try await self.source(of: volume, name)
+            let (source, isReadOnly, isOurs) = try await self.source(of: volume, name)
             var entry = Sandbox.Mount(
-                source: source, path: path, isReadOnly: !isWritable || mount["readOnly"]?.boolValue == true)
+                source: source, path: path, isReadOnly: isReadOnly || mount["readOnly"]?.boolValue == true)
             if let part = mount["subPath"]?.stringValue, !part.isEmpty {
                 guard !part.hasPrefix("/"), !part.split(separator: "/").contains("..") else {
                     throw PodMaterials.Missing("volume mount \(name): subPath \(part) leaves the volume")
                 }
                 // What a container wrote could be a link to anywhere: those are followed inside alone.
-                if isWritable || volume["persistentVolumeClaim"] != nil {
-                    entry.part = part
-                } else {
-                    entry.source += "/\(part)"
-                }
+                if isOurs { entry.source += "/\(part)" } else { entry.part = part }
             }
             mounts.append(entry)
         }
         return mounts
     }
 
-    /// Where a volume lies on this machine, and whether a container may write it.
+    /// Where a volume lies on this machine, whether it may be written, and whether nobody but the node ever wrote it.
     private func source(
         of volume: JSON, _ name: String
-    ) async throws(PodMaterials.Missing) -> (path: String, isWritable: Bool) {
+    ) async throws(PodMaterials.Missing) -> (path: String, isReadOnly: Bool, isOurs: Bool) {
         if let claim = volume["persistentVolumeClaim"] {
             let path = try await claimed(claim["claimName"]?.stringValue ?? "", name)
-            return (path, claim["readOnly"]?.boolValue != true)
+            return (path, claim["readOnly"]?.boolValue == true, false)
         }
-        let isEmpty = volume["emptyDir"] != nil
-        let isMemory = !isEmpty || volume["emptyDir"]?["medium"]?.stringValue == "Memory"
-        return (isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name), isEmpty)
+        let isOurs = volume["emptyDir"] == nil
+        let isMemory = isOurs || volume["emptyDir"]?["medium"]?.stringValue == "Memory"
+        return (isMemory ? memoryVolume(name) ?? directory.volume(name) : directory.volume(name), isOurs, isOurs)
     }
 
     /// The folder of a claim's volume, made where this is its first use.

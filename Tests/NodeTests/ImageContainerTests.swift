@@ -112,13 +112,13 @@ struct ImageContainerTests {
             ]
         ) {
             $0.isRootReadOnly = true
-            $0.workingDirectory = "/work/here"
+            $0.workingDirectory = "/job/here"
             $1.environment.append("A=b")
         }
         #expect(code == 0)
         let refusals = ["/x", "/etc/x", "/ro/x"].map { "touch: \($0): Read-only file system" }.joined(separator: "\n")
         #expect(log.hasPrefix("inside\n\(refusals)\n"), "\(log)")
-        #expect(log.hasSuffix("\n/work/here"))
+        #expect(log.hasSuffix("\n/job/here"))
         #expect(access("\(volume)/y", F_OK) == 0)
         try await host.end()
     }

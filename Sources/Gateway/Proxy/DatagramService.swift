@@ -151,8 +151,7 @@ final class DatagramService: ChannelInboundHandler, @unchecked Sendable {
 }
 
 /// What an endpoint answers to one client.
-// SAFETY: touched on its channel's event loop only, which is the service's.
-private final class DatagramAnswers: ChannelInboundHandler, @unchecked Sendable {
+private final class DatagramAnswers: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
     private let service: DatagramService

@@ -24,12 +24,12 @@ package struct ImageReference: Sendable, Hashable, CustomStringConvertible {
     /// The same image under `localhost`, where its own name says no registry.
     var local: ImageReference? {
         guard isDomainImplied else { return nil }
-        let short = path.hasPrefix(Self.library) ? String(path.dropFirst(Self.library.count)) : path
+        let short = path.hasPrefix(Self.officialFolder) ? String(path.dropFirst(Self.officialFolder.count)) : path
         return ImageReference(domain: "localhost", path: short, tag: tag, digest: digest, isDomainImplied: false)
     }
 
     private static let dockerHub = "docker.io"
-    private static let library = "library/"
+    private static let officialFolder = "library/"
     private static let defaultTag = "latest"
     private static let pathBytes = 255
     private static let tagBytes = 128
@@ -84,14 +84,14 @@ extension ImageReference {
 
     /// The registry and the rest. What stands before the first "/" is a registry only where it looks like a host.
     private static func split(_ text: String) -> (domain: String, rest: String, isImplied: Bool) {
-        guard let slash = text.firstIndex(of: "/") else { return (dockerHub, library + text, true) }
+        guard let slash = text.firstIndex(of: "/") else { return (dockerHub, officialFolder + text, true) }
         let first = text[..<slash]
         var (domain, rest) = (String(first), String(text[text.index(after: slash)...]))
         let isHost =
             first == "localhost" || first.contains { $0 == "." || $0 == ":" } || first.utf8.contains(where: isUpper)
         if !isHost { return (dockerHub, text, true) }
         if domain == "index.docker.io" { domain = dockerHub }
-        if domain == dockerHub, !rest.contains("/") { rest = library + rest }
+        if domain == dockerHub, !rest.contains("/") { rest = officialFolder + rest }
         return (domain, rest, false)
     }
 

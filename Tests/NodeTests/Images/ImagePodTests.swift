@@ -57,7 +57,7 @@ struct ImagePodTests {
         let engine = try await Self.engine()
         let node = try await TestNode { $0.engineSocket = engine.socket }
         node.startAgent()
-        let mount: JSON = [["name": "work", "mountPath": "/work"]]
+        let mount: JSON = [["name": "job", "mountPath": "/job"]]
         func container(_ name: String, _ script: String) -> JSON {
             [
                 "name": .string(name), "image": "localhost/tools:1", "command": ["sh", "-c", .string(script)],
@@ -67,10 +67,10 @@ struct ImagePodTests {
         var side = container("side", "exec sleep 1000").objectValue ?? [:]
         side["restartPolicy"] = "Always"
         let spec = Self.spec(
-            [container("main", "cat /work/file; touch /work/more")],
+            [container("main", "cat /job/file; touch /job/more")],
             [
-                "restartPolicy": "Never", "volumes": [["name": "work", "emptyDir": [:]]],
-                "initContainers": [container("first", "echo from-init > /work/file"), .object(side)],
+                "restartPolicy": "Never", "volumes": [["name": "job", "emptyDir": [:]]],
+                "initContainers": [container("first", "echo from-init > /job/file"), .object(side)],
             ])
         _ = try await node.create("job", spec)
         let pod = try await node.wait("job", "its end") { $0.phase == "Succeeded" }
